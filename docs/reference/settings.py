@@ -67,6 +67,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "digest": "What it is pinned to, `sha256:…`; another pack is not loaded.",
             "statement": "A file that `lichen pack sign` wrote beside the pack, where that is what is signed.",
             "allow": "What its components are granted of what they want: `allow` as of `[[component]]`.",
+            "policies": "Whether the policies that it carries are in force, beside those of the tenants.",
+            "tenants": "In which tenants its policies are in force; in all, if left out.",
         },
     ),
     "flows = [{ … }]": (

@@ -147,7 +147,7 @@ class Runtime:
         from lichen.runtime.project.policies import STARTER_NOTICE, FromSettings
 
         settings = project.settings
-        source = FromSettings(settings, specs_of(project.agents))
+        source = FromSettings(settings, specs_of(project.agents), project.policies)
         outlets = project.channels.outlets(channels or {})
         runtime = cls(
             settings.home,

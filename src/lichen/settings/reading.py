@@ -284,7 +284,8 @@ def _environments(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
 
 
 def _packs(file: Read, settings: Settings) -> Iterator[Invalid]:
-    """Tenants and environments that trust is given in and nobody declared."""
+    """Tenants and environments that trust is given in, or policies of packs are for, and nobody declared."""
+    yield from _policies_of_packs(file, settings)
     declared = {name: tenant.environments for name, tenant in settings.tenants.items()}
     for each in unknown_in(settings.packs, declared):
         what = "tenant" if each.key == "tenants" else "environment"
@@ -292,3 +293,19 @@ def _packs(file: Read, settings: Settings) -> Iterator[Invalid]:
         known = ", ".join(declared if what == "tenant" else environments)
         at = ("packs", "trust", each.number, each.key)
         yield file.unknown(what, each.name, *at, code="pack_trust_unknown", known=known)
+
+
+def _policies_of_packs(file: Read, settings: Settings) -> Iterator[Invalid]:
+    for number, said in enumerate(settings.parts.packs):
+        if isinstance(said, str):
+            continue
+        at = ("lichen", "packs", number, "tenants")
+        for name in said.tenants:
+            if name not in settings.tenants:
+                yield file.unknown("tenant", name, *at, code="pack_tenant_unknown", known=", ".join(settings.tenants))
+        if said.tenants and not said.policies:
+            message, step = (
+                "`tenants` says where a pack's policies are in force, and they are not.",
+                "Add policies = true.",
+            )
+            yield Invalid(message, code="pack_policies_unused", next_step=step, place=file.place(*at))

@@ -172,7 +172,7 @@ def _policies(project: Project) -> Iterator[Finding]:
     specs, said = specs_of(project.agents), set[Finding]()
     settings = project.settings
     for place in (place for name in settings.tenants for place in places_of(settings, name)):
-        count, errors = policy_errors(place, specs)
+        count, errors = policy_errors(place, specs, project.policies)
         failures = [_failure("policies", error) for error in errors]
         yield from (failure for failure in failures if failure not in said)
         said.update(failures)

@@ -224,4 +224,4 @@ def _checked(directory: Path | None, tenant: str | None) -> dict[str, Any]:
         return {str(directory): report_of(own, loaded(Place(str(directory), own), specs))}
     names = [tenant] if tenant is not None else list(project.settings.tenants)
     places = [place for name in names for place in places_of(project.settings, name)]
-    return {place.name: report_of(place.directory, loaded(place, specs)) for place in places}
+    return {place.name: report_of(place.directory, loaded(place, specs, project.policies)) for place in places}

@@ -69,7 +69,7 @@ def declared_meters(
     Raises Invalid (`meters_invalid`) with file, line and column.
     """
     found: dict[str, Meter] = {}
-    for file, text in sorted(files.items()):
+    for file, text in sorted(files.items(), key=lambda each: (each[0].startswith("("), each[0])):  # those of packs last
         if PurePosixPath(file).name == METERS_FILE:
             for meter, place in _declared(file, text):
                 problem = _problem(meter, tools, servers) or (

@@ -9,7 +9,7 @@ says `base = false`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,7 @@ from lichen.gate.rules.checks import (
 from lichen.gate.rules.declarations import declared_meters, files_in, policy_settings
 from lichen.gate.rules.identity import MAY
 from lichen.gate.rules.mentions import pending_read
+from lichen.gate.rules.packed import PackPolicies, check_permit, owned, renamed
 from lichen.gate.rules.schema import PRINCIPALS, Action, PolicySchema, schema_of
 
 FILES_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -121,14 +122,21 @@ class PolicySet(msgspec.Struct, frozen=True):
 
 
 def load_policies(
-    directory: Path, tools: Iterable[ToolSpec], *, env: str | None = None, servers: Container[str] = ()
+    directory: Path,
+    tools: Iterable[ToolSpec],
+    *,
+    env: str | None = None,
+    servers: Container[str] = (),
+    packs: Sequence[PackPolicies] = (),
 ) -> PolicySet:
-    """The policies of a directory, and of the folder in it that is named after the environment, if there is one.
+    """The policies of a directory, of the folder in it that is named after the environment, if there is one, and those
+    that packs bring.
 
     A policy that is about nothing but tools of `servers` which are not among `tools` yet is there, and says nothing.
 
     Raises Invalid with file, line and column: `policy_syntax`, `policy_schema`, `policy_annotation`,
-    `policy_duplicate`, `meters_invalid`, `policy_settings`; and `policies_missing`, `policies_too_large`.
+    `policy_duplicate`, `meters_invalid`, `policy_settings`, `pack_policy_widens`; and `policies_missing`,
+    `policies_too_large`.
     """
     if not directory.is_dir():
         raise Invalid(
@@ -140,17 +148,24 @@ def load_policies(
     paths = sorted(path for path in paths if path.is_file())  # what else may bear the name has no end
     if sum(path.stat().st_size for path in paths) > FILES_BYTES_MAX:
         raise _too_large(f"The policies are larger than {FILES_BYTES_MAX} bytes.")
-    return policy_set({path.relative_to(directory).as_posix(): _read(path) for path in paths}, tools, servers)
+    files = {path.relative_to(directory).as_posix(): _read(path) for path in paths}
+    return policy_set(files, tools, servers, packs)
 
 
-def starter_policies(tools: Iterable[ToolSpec]) -> PolicySet:
-    """STARTER and BASE for these tools."""
-    return policy_set({"starter.cedar": STARTER}, tools)
+def starter_policies(tools: Iterable[ToolSpec], packs: Sequence[PackPolicies] = ()) -> PolicySet:
+    """STARTER and BASE for these tools, and what packs bring."""
+    return policy_set({"starter.cedar": STARTER}, tools, packs=packs)
 
 
-def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec], servers: Container[str] = ()) -> PolicySet:
+def policy_set(
+    files: Mapping[str, str],
+    tools: Iterable[ToolSpec],
+    servers: Container[str] = (),
+    packs: Sequence[PackPolicies] = (),
+) -> PolicySet:
     """The policies of files given by name and text. Raises what `load_policies` raises for their contents."""
     known = tuple(tools)
+    files = {**files, **{name: text for each in packs for name, text in each.named.items()}}
     specs: dict[str, ToolSpec] = {spec.name: spec for spec in known}
     settings = policy_settings("policy.toml", files.get("policy.toml", ""))
     meters = declared_meters(files, specs, servers)
@@ -161,11 +176,13 @@ def policy_set(files: Mapping[str, str], tools: Iterable[ToolSpec], servers: Con
     schema = schema_of(known, meters)
     parts = [part for name, text in texts.items() for part in statements(name, text)]
     policies = _parsed(texts, parts)
-    terms = _terms(policies, parts, meters)
+    terms = _terms(policies, parts, meters, packs)
     waiting = [awaits(policy, schema, servers) for policy in policies]
     more = {spec.name: spec for policy in policies for spec in stand_ins(policy, schema, servers)}
     checked = schema_of((*known, *more.values()), meters) if more else schema
     _check(policies, parts, terms, checked, waiting)
+    if packs:
+        _check_packed(policies, parts, terms, schema, packs)
     return PolicySet(
         digest=_digest({**files, **texts}),
         files=dict(files),
@@ -198,11 +215,15 @@ def _parsed(texts: Mapping[str, str], parts: list[Statement]) -> list[pst.Templa
     return policies
 
 
-def _terms(policies: list[pst.Template], parts: list[Statement], meters: tuple[Meter, ...]) -> tuple[Terms, ...]:
+def _terms(
+    policies: list[pst.Template], parts: list[Statement], meters: tuple[Meter, ...], packs: Sequence[PackPolicies]
+) -> tuple[Terms, ...]:
     names = [*(meter.name for meter in meters), *MODEL_METERS, *RUN_METERS]
     found: dict[str, Terms] = {}
     for policy, part in zip(policies, parts, strict=True):
         terms = terms_of(policy, part, meters=names)
+        pack = owned(packs, part.file)
+        terms = terms if pack is None else renamed(terms, part, pack)
         if terms.id in found:
             raise Invalid(
                 f"There are two policies with the id {terms.id}.",
@@ -229,6 +250,19 @@ def _check(
         if not waits:
             check_paths(policy, part, said.id, schema)
             check_conditions(policy, part, said, schema)
+
+
+def _check_packed(
+    policies: list[pst.Template],
+    parts: list[Statement],
+    terms: tuple[Terms, ...],
+    schema: PolicySchema,
+    packs: Sequence[PackPolicies],
+) -> None:
+    for policy, part, said in zip(policies, parts, terms, strict=True):
+        pack = owned(packs, part.file)
+        if pack is not None:
+            check_permit(policy, part, said, pack, schema)
 
 
 def _digest(files: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Packs that a project names: proven, trusted in each of its environments, taken apart into flows, agents, components.
+"""Packs that a project names: proven, trusted in each environment, taken apart into what it brings.
 
-Others take `open_pack` for one of them, `Opened`, `agents_of`, and `component_tools_of`.
+Others take `open_pack` for one of them, `Opened`, `agents_of`, `component_tools_of` and `policies_of`.
 """

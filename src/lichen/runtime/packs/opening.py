@@ -34,7 +34,8 @@ class PackedComponent(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A pack that may be loaded: its folder, which is nowhere on the disk, and what lies in it by path."""
+    """A pack that may be loaded: its folder, which is nowhere on the disk, and what lies in it by path. `has_policies`
+    where those that it carries are in force, in `tenants`, or in all."""
 
     root: Path
     manifest: Manifest
@@ -45,6 +46,9 @@ class Opened(msgspec.Struct, frozen=True):
     warnings: tuple[LichenError, ...] = ()
     components: tuple[PackedComponent, ...] = ()
     allow: Allowed = Allowed()
+    policies: dict[str, bytes] = {}
+    tenants: tuple[str, ...] = ()
+    has_policies: bool = False
 
 
 def open_pack(settings: Settings, said: PackFile, *, at: datetime | None = None) -> Opened:
@@ -58,7 +62,12 @@ def open_pack(settings: Settings, said: PackFile, *, at: datetime | None = None)
         raise Denied(message, code="pack_digest_differs", place=str(path), next_step=step)
     now = at or datetime.now(UTC)  # noqa: TID251 - whether a certificate counts depends on today, as a TLS client's does
     warnings = tuple(_judged(settings, proof, now))
-    return msgspec.structs.replace(_taken_apart(archive, manifest, proof, path, warnings), allow=said.allow)
+    return msgspec.structs.replace(
+        _taken_apart(archive, manifest, proof, path, warnings),
+        allow=said.allow,
+        has_policies=said.policies,
+        tenants=said.tenants,
+    )
 
 
 def _proven(settings: Settings, path: Path, said: PackFile) -> tuple[Archive, Manifest, Proof]:
@@ -113,4 +122,5 @@ def _taken_apart(
         {str(root / name): archive.read(name) for name in files},
         warnings,
         tuple(PackedComponent(each, archive.read(each.file)) for each in manifest.components if each.file in archive),
+        policies={name: archive.read(name) for name in contents.policies},
     )

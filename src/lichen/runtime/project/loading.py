@@ -29,6 +29,7 @@ from lichen.settings.servers import OpenApiTable
 
 if TYPE_CHECKING:
     from lichen.runtime.packs.opening import Opened
+    from lichen.runtime.project.policies import Packs
 
 AGENT_FILES = (".toml", ".json", ".yaml", ".yml")
 
@@ -69,6 +70,8 @@ class Loading:
 
     def __init__(self, file: Read, settings: Settings) -> None:
         self.errors: list[LichenError] = []
+        self.brought: dict[str, tuple[str, ...]] = {}  # the tools of packs, by where these lie
+        self._packed: dict[str, tuple[Agent, ...]] = {}
         self._file, self._settings, self._root = file, settings, settings.root
 
     def project(self) -> Project:
@@ -102,6 +105,8 @@ class Loading:
             channels,
             tuple(agent.name for agent in packed),
             tuple(warning for pack in packs for warning in pack.warnings),
+            self.brought,
+            self.policies(packs),
         )
 
     def _guarded(self, make: Callable[[], T], otherwise: T, at: str) -> T:
@@ -197,6 +202,7 @@ class Loading:
                     self.errors.append(Invalid(message, code="tool_twice", next_step=step, place=place))
                     continue
                 taken.add(tool.spec.name)
+                self.brought[place] = (*self.brought.get(place, ()), tool.spec.name)
                 yield tool
 
     def packed(self, packs: Sequence[Opened], tools: Sequence[Tool]) -> tuple[Agent, ...]:
@@ -205,8 +211,19 @@ class Loading:
             return ()
         from lichen.runtime.packs.agents import agents_of  # for projects with packs only
 
-        made = (self._guarded(lambda pack=pack: tuple(agents_of(pack, tools)), (), str(pack.root)) for pack in packs)
-        return tuple(agent for agents in made for agent in agents)
+        for pack in packs:
+            found = self._guarded(lambda pack=pack: tuple(agents_of(pack, tools)), (), str(pack.root))
+            self._packed[str(pack.root)] = found
+        return tuple(agent for agents in self._packed.values() for agent in agents)
+
+    def policies(self, packs: Sequence[Opened], brought: Mapping[str, Sequence[str]] | None = None) -> Packs:
+        """What packs bring that is in force, after their agents; `brought` are their tools, where those are there."""
+        if not any(pack.has_policies for pack in packs):
+            return ()
+        from lichen.runtime.packs.policies import policies_of  # for projects with policies of packs only
+
+        tools, place = self.brought if brought is None else brought, self._file.place("lichen", "packs")
+        return self._guarded(lambda: tuple(policies_of(packs, self._packed, tools)), (), place)
 
     # -- flows ---------------------------------------------------------------------------------------------------
 

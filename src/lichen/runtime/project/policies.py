@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,6 +17,7 @@ from lichen.gate.gate import PolicyGate
 from lichen.gate.rules.declarations import files_in
 
 if TYPE_CHECKING:
+    from lichen.gate.rules.packed import PackPolicies
     from lichen.gate.rules.policies import PolicySet
     from lichen.settings import Settings
 
@@ -26,10 +28,14 @@ STARTER_NOTICE = (
 
 
 Key = tuple[frozenset[str], tuple[str, ...]]  # of what others offer
+Packs = tuple["PackPolicies", ...]
+Names = tuple[str, ...]
 
 
 class PolicySource(Protocol):
-    """Where policies come from."""
+    """Where policies come from. `packs` are what packs bring of them."""
+
+    packs: Packs
 
     def place(self, scope: Scope) -> Path | None:
         """Their directory; None for the starter policies. Raises Invalid (`policies_missing`)."""
@@ -40,8 +46,9 @@ class PolicySource(Protocol):
         file, line and column."""
         ...
 
-    def learn(self, specs: Sequence[ToolSpec]) -> None:
-        """From now on policies are for these tools."""
+    def learn(self, specs: Sequence[ToolSpec], packs: Packs | None = None) -> None:
+        """From now on policies are for these tools, and those of these packs are in force; of the same, if none are
+        named."""
         ...
 
 
@@ -139,15 +146,23 @@ def place_of(settings: Settings, scope: Scope) -> Place:
     return next((place for place in places if place.env == scope.env), places[0])
 
 
-def loaded(place: Place, specs: Sequence[ToolSpec]) -> PolicySet:
-    """The policies of a place. Raises Invalid with file, line and column."""
+def loaded(place: Place, specs: Sequence[ToolSpec], packs: Packs = ()) -> PolicySet:
+    """The policies of a place, with those that packs bring there. Raises Invalid with file, line and column."""
+    own = of_tenant(packs, place.tenant)
     if place.directory is None:
-        return _starter(specs)
-    return _loaded(place.directory, specs, place.env)
+        return _starter(specs, own)
+    return _loaded(place.directory, specs, place.env, packs=own)
+
+
+def of_tenant(packs: Packs, tenant: str) -> Packs:
+    """The policies of packs that are in force in a tenant."""
+    return tuple(each for each in packs if each.is_of(tenant))
 
 
 class Starter:
     """The starter policies for everybody."""
+
+    packs: Packs = ()
 
     def __init__(self, specs: Sequence[ToolSpec]) -> None:
         self._starter = _Starter(specs)
@@ -160,13 +175,15 @@ class Starter:
         """The same for every scope."""
         return self._starter.load(offer)
 
-    def learn(self, specs: Sequence[ToolSpec]) -> None:
+    def learn(self, specs: Sequence[ToolSpec], packs: Packs | None = None) -> None:
         """From now on policies are for these tools."""
         self._starter = _Starter(specs)
 
 
 class FromDirectory:
     """Policies of a directory of Cedar files for every tenant, or of one with a subdirectory for each."""
+
+    packs: Packs = ()
 
     def __init__(self, root: Path, specs: Sequence[ToolSpec]) -> None:
         self._root = root
@@ -190,16 +207,17 @@ class FromDirectory:
         """What lies there now."""
         return self._loader.load(self.place(scope), scope.env, offer)
 
-    def learn(self, specs: Sequence[ToolSpec]) -> None:
+    def learn(self, specs: Sequence[ToolSpec], packs: Packs | None = None) -> None:
         """From now on policies are for these tools."""
         self._loader = _Loader(specs)
 
 
 class FromSettings:
-    """Policies as a project declares them for each tenant."""
+    """Policies as a project declares them for each tenant, beside those that its packs bring there."""
 
-    def __init__(self, settings: Settings, specs: Sequence[ToolSpec]) -> None:
+    def __init__(self, settings: Settings, specs: Sequence[ToolSpec], packs: Packs = ()) -> None:
         self._settings = settings
+        self.packs = packs
         self._starter = _Starter(specs)
         self._loader = _Loader(specs)
 
@@ -210,12 +228,15 @@ class FromSettings:
 
     def load(self, scope: Scope, offer: Offer = NOTHING) -> PolicySet:
         """What lies there now, or the starter policies for a tenant that names none."""
-        directory = self.place(scope)
-        return self._starter.load(offer) if directory is None else self._loader.load(directory, scope.env, offer)
+        directory, packs = self.place(scope), of_tenant(self.packs, scope.tenant)
+        if directory is None:
+            return self._starter.load(offer, packs)
+        return self._loader.load(directory, scope.env, offer, packs)
 
-    def learn(self, specs: Sequence[ToolSpec]) -> None:
-        """From now on policies are for these tools."""
+    def learn(self, specs: Sequence[ToolSpec], packs: Packs | None = None) -> None:
+        """From now on policies are for these tools, and those of these packs are in force."""
         self._starter, self._loader = _Starter(specs), _Loader(specs)
+        self.packs = self.packs if packs is None else packs
 
 
 class _Starter:
@@ -223,13 +244,13 @@ class _Starter:
 
     def __init__(self, specs: Sequence[ToolSpec]) -> None:
         self._specs = specs
-        self._known: dict[Key, PolicySet] = {}
+        self._known: dict[tuple[Key, Names], PolicySet] = {}
 
-    def load(self, offer: Offer) -> PolicySet:
-        """Those for the tools known anyway and these."""
-        key = _key(offer)
+    def load(self, offer: Offer, packs: Packs = ()) -> PolicySet:
+        """Those for the tools known anyway and these, and what packs bring."""
+        key = _key(offer), _names(packs)
         if key not in self._known:
-            self._known[key] = _starter(_together(self._specs, offer))
+            self._known[key] = _starter(_together(self._specs, offer), packs)
         return self._known[key]
 
 
@@ -238,16 +259,18 @@ class _Loader:
 
     def __init__(self, specs: Sequence[ToolSpec]) -> None:
         self._specs = specs
-        self._known: dict[tuple[Path, str, Key], tuple[object, PolicySet]] = {}
+        self._known: dict[tuple[Path, str, Key, Names], tuple[object, PolicySet]] = {}
 
-    def load(self, directory: Path, env: str, offer: Offer) -> PolicySet:
-        """The policies of a directory for an environment; what is wrong with them is named by its full path."""
+    def load(self, directory: Path, env: str, offer: Offer, packs: Packs = ()) -> PolicySet:
+        """The policies of a directory for an environment, and those that packs bring; what is wrong with them is named
+        by its full path."""
         files = sorted([*directory.glob("*"), *files_in(directory / env)])
         stand = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]
-        key = directory, env, _key(offer)
+        key = directory, env, _key(offer), _names(packs)
         known = self._known.get(key)
         if known is None or known[0] != stand:
-            known = self._known[key] = (stand, _loaded(directory, _together(self._specs, offer), env, offer.servers))
+            found = _loaded(directory, _together(self._specs, offer), env, offer.servers, packs=packs)
+            known = self._known[key] = (stand, found)
         return known[1]
 
 
@@ -261,21 +284,41 @@ def _key(offer: Offer) -> Key:
     return offer.servers, tuple(spec.digest for spec in offer.specs)
 
 
+def _names(packs: Packs) -> Names:
+    """Which of the packs of a loader these are: what they say is the same as long as it is there."""
+    return tuple(each.root for each in packs)
+
+
 def _loaded(
-    directory: Path, specs: Sequence[ToolSpec], env: str | None, servers: frozenset[str] = frozenset()
+    directory: Path,
+    specs: Sequence[ToolSpec],
+    env: str | None,
+    servers: frozenset[str] = frozenset(),
+    *,
+    packs: Packs = (),
 ) -> PolicySet:
     from lichen.gate.rules.policies import load_policies
 
-    try:
-        return load_policies(directory, specs, env=env, servers=servers)
-    except Invalid as error:
-        place = str(directory / error.place) if error.place else str(directory)
-        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error
+    with _placed(str(directory), packs):
+        return load_policies(directory, specs, env=env, servers=servers, packs=packs)
 
 
-def _starter(specs: Sequence[ToolSpec]) -> PolicySet:
+def _starter(specs: Sequence[ToolSpec], packs: Packs = ()) -> PolicySet:
     from lichen.gate.rules.policies import (
         starter_policies,  # Cedar is loaded by whoever has policies, not by `import lichen`
     )
 
-    return starter_policies(specs)
+    with _placed("", packs):
+        return starter_policies(specs, packs)
+
+
+@contextmanager
+def _placed(directory: str, packs: Packs) -> Generator[None]:
+    """Names what is wrong by its full path, in a pack or in the directory."""
+    try:
+        yield
+    except Invalid as error:
+        from lichen.gate.rules.packed import placed
+
+        place = placed(packs, error.place or "") or str(Path(directory, error.place or ""))
+        raise Invalid(error.message, code=error.code, next_step=error.next_step, place=place) from error

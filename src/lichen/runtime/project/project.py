@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,13 +16,17 @@ from lichen.runtime.channels.channels import Channels
 from lichen.settings.file import FILE, Settings
 from lichen.settings.routes import Route, find
 
+if TYPE_CHECKING:
+    from lichen.gate.rules.packed import PackPolicies
+
 
 class Project(msgspec.Struct, frozen=True):
     """The settings of a project with the agents and tools they name.
 
     Flows are among the agents; `flows` names them. `modules` are the project's own Python files that were loaded, each
     with the digest of what it held; `channels` are what packages brought for the tables of tenants. `packed` are the
-    agents that packs brought, and `warnings` what is odd about these packs.
+    agents that packs brought, `brought` their tools by where the pack lies, `policies` what packs bring that is in
+    force; and `warnings` what is odd about these packs.
     """
 
     settings: Settings
@@ -33,6 +37,8 @@ class Project(msgspec.Struct, frozen=True):
     channels: Channels = Channels()
     packed: tuple[str, ...] = ()
     warnings: tuple[LichenError, ...] = ()
+    brought: Mapping[str, tuple[str, ...]] = {}
+    policies: tuple[PackPolicies, ...] = ()
 
     def agent_for(self, tenant: str) -> Agent:
         """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
 
 from lichen.agents.agent import Agent, Source
 from lichen.agents.document import load
@@ -14,22 +15,33 @@ from lichen.runtime.project.project import Project
 from lichen.settings.places import with_line
 from lichen.settings.reading import read
 
+if TYPE_CHECKING:
+    from lichen.gate.rules.packed import PackPolicies
 
-def refreshed(project: Project) -> tuple[tuple[Agent, ...], tuple[LichenError, ...]]:
+
+class Refreshed(NamedTuple):
+    """A project's agents, and the policies of its packs, as the files are now, and what is wrong with these."""
+
+    agents: tuple[Agent, ...]
+    policies: tuple[PackPolicies, ...]
+    errors: tuple[LichenError, ...]
+
+
+def refreshed(project: Project) -> Refreshed:
     """The agents of a project with those that are files as the files are now, and what is wrong with these.
 
-    An agent or flow whose files are wrong, or whose pack may not be loaded, stays as it is. Python files, and what else
-    the settings say, are not looked at.
+    An agent or flow whose files are wrong, or whose pack may not be loaded, stays as it is; where packs bring policies,
+    all packs and flows do. Python files, and what else the settings say, are not looked at.
     """
     known: dict[str, Agent] = {agent.name: agent for agent in project.agents}
     before = {name: known[name] for name in project.flows if name in known}
     packed = {name: known[name] for name in project.packed if name in known}
     agents, errors = _made_again(agent for agent in project.agents if agent.name not in (*before, *packed))
     if project.settings.file is None:
-        return (*agents, *packed.values(), *before.values()), tuple(errors)
+        return Refreshed((*agents, *packed.values(), *before.values()), project.policies, tuple(errors))
     file = read(project.settings.file, environ={})
     if file.settings is None:
-        return (*agents, *packed.values(), *before.values()), (*errors, *file.errors)
+        return Refreshed((*agents, *packed.values(), *before.values()), project.policies, (*errors, *file.errors))
     loading = Loading(file, project.settings)
     packs = loading.packs()
     brought: dict[str, Agent] = {agent.name: agent for agent in loading.packed(packs, project.tools)}
@@ -37,9 +49,14 @@ def refreshed(project: Project) -> tuple[tuple[Agent, ...], tuple[LichenError, .
         brought = {**packed, **brought}
     agents = [*agents, *brought.values()]
     flows: dict[str, Agent] = {flow.name: flow for flow in loading.flows(agents, project.tools, packs)}
+    policies = loading.policies(packs, project.brought)
+    if loading.errors and (policies or project.policies):  # a pack is in force with its policies or not at all
+        kept = [agent for agent in agents if agent.name not in brought]
+        everything = (*kept, *packed.values(), *before.values())
+        return Refreshed(everything, project.policies, (*errors, *loading.errors))
     if loading.errors:  # what the broken file held is in force still
         flows = {**before, **flows}
-    return (*agents, *flows.values()), (*errors, *loading.errors)
+    return Refreshed((*agents, *flows.values()), policies, (*errors, *loading.errors))
 
 
 def _made_again(agents: Iterable[Agent]) -> tuple[list[Agent], list[LichenError]]:

@@ -176,7 +176,7 @@ async def simulated(project: Project, tenant: str, case: Case, *, env: str | Non
     places_of(settings, tenant)  # raises for a tenant that is not there
     scope = settings.scope(tenant, env or settings.tenants[tenant].environments[0])
     specs = {str(spec.name): spec for spec in specs_of(project.agents)}
-    policies = loaded(place_of(settings, scope), tuple(specs.values()))
+    policies = loaded(place_of(settings, scope), tuple(specs.values()), project.policies)
     return await simulate(policies, specs.get(case.tool), case, scope, tags=settings.models.tags_of(case.model))
 
 

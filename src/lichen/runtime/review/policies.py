@@ -14,6 +14,7 @@ from lichen.core.words.ids import ToolName
 from lichen.core.words.scope import Scope
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.gate.rules.declarations import files_in
+from lichen.gate.rules.packed import is_packed
 from lichen.gate.rules.policies import PolicySet
 from lichen.gate.rules.reading import Written, about, concerning, forbidding, written
 from lichen.gate.rules.schema import SECRET_USE
@@ -29,7 +30,8 @@ def policy_flaws(place: Place, tenant: Tenant, policies: PolicySet, agents: Mapp
     yield from _unpermitted_models(place.name, policies, met(tenant, agents))
     yield from _unpermitted_secrets(place.name, policies, met(tenant, agents))
     for part in written(policies):
-        at = str(place.directory / part.place) if place.directory is not None else part.place
+        home = None if is_packed(part.statement.file) else place.directory
+        at = part.place if home is None else str(home / part.place)
         yield from role_unheld(place.tenant, tenant, part, at)
         yield from _agents(part, agents, at)
 

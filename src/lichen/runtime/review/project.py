@@ -12,9 +12,10 @@ from lichen.core.ports.call import ToolSpec
 from lichen.core.words.errors import LichenError
 from lichen.gate.cedar.statements import Statement, statements
 from lichen.gate.rules.declarations import METERS_FILE, files_in
+from lichen.gate.rules.packed import placed
 from lichen.gate.rules.policies import policy_set
 from lichen.runtime.project.hosting import specs_of
-from lichen.runtime.project.policies import Place, loaded, places_of
+from lichen.runtime.project.policies import Packs, Place, loaded, of_tenant, places_of
 from lichen.runtime.project.project import Project
 from lichen.runtime.review.contracts import contract_flaws
 from lichen.runtime.review.flaw import Flaw
@@ -38,7 +39,7 @@ def review(project: Project) -> tuple[Flaw, ...]:
         flaws += flow_roles(name, tenant, met(tenant, agents))
         for place in places_of(settings, name):
             with suppress(LichenError):
-                policies = loaded(place, specs)
+                policies = loaded(place, specs, project.policies)
                 flaws += policy_flaws(place, tenant, policies, agents)
                 flaws += unpermitted_keys(place, settings, policies, agents)
     flaws += unread(settings)
@@ -46,20 +47,23 @@ def review(project: Project) -> tuple[Flaw, ...]:
     return tuple(dict.fromkeys(flaws))
 
 
-def policy_errors(place: Place, specs: Sequence[ToolSpec]) -> tuple[int, tuple[LichenError, ...]]:
+def policy_errors(place: Place, specs: Sequence[ToolSpec], packs: Packs = ()) -> tuple[int, tuple[LichenError, ...]]:
     """How many policies a set has, and why they do not load: every statement that is wrong, not the first alone."""
     directory = place.directory
     try:
-        return len(loaded(place, specs).terms), ()
+        return len(loaded(place, specs, packs).terms), ()
     except LichenError as error:
         if directory is None:
             return 0, (error,)
-        found = [_placed(each, directory) for each in (*_alone(directory, place.env, specs), error)]
+        found = [
+            _placed(each, directory, packs)
+            for each in (*_alone(directory, place.env, specs, of_tenant(packs, place.tenant)), error)
+        ]
         unique = {(each.place, each.code): each for each in found}
         return 0, tuple(unique.values())
 
 
-def _alone(directory: Path, env: str | None, specs: Sequence[ToolSpec]) -> Iterator[LichenError]:
+def _alone(directory: Path, env: str | None, specs: Sequence[ToolSpec], packs: Packs) -> Iterator[LichenError]:
     """What is wrong with each statement by itself, at the place where it stands."""
     paths = [*directory.glob("*"), *(files_in(directory / env) if env else ())]
     files = {
@@ -68,6 +72,8 @@ def _alone(directory: Path, env: str | None, specs: Sequence[ToolSpec]) -> Itera
         if path.is_file()
     }
     beside = {name: text for name, text in files.items() if Path(name).name in (METERS_FILE, "policy.toml")}
+    brought = {name: text for each in packs for name, text in each.named.items()}
+    beside |= {name: text for name, text in brought.items() if Path(name).name == METERS_FILE}
     for name, text in files.items():
         if not name.endswith(".cedar"):
             continue
@@ -85,9 +91,11 @@ def _but(part: Statement) -> str:
     return before + part.text
 
 
-def _placed(error: LichenError, directory: Path) -> LichenError:
+def _placed(error: LichenError, directory: Path, packs: Packs) -> LichenError:
     if not error.place:
         error.place = str(directory)
+    elif (brought := placed(packs, error.place)) is not None:
+        error.place = brought
     elif not Path(error.place).is_absolute():
         error.place = str(directory / error.place)
     return error

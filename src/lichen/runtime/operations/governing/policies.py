@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from lichen.core.words.scope import Actor, Customer, Scope
 from lichen.gate.gate import PolicyGate
 from lichen.gate.simulation import Case, Simulated, simulate
@@ -83,5 +85,5 @@ class Policies:
             return ()
         from lichen.runtime.review.cases import case_files, check_cases
 
-        root = self._project.settings.root
-        return await check_cases(self._project, case_files(root), tenant=scope.tenant)
+        project = msgspec.structs.replace(self._project, policies=self._in_force.source.packs)
+        return await check_cases(project, case_files(project.settings.root), tenant=scope.tenant)

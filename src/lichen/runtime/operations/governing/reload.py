@@ -21,7 +21,7 @@ from lichen.runtime.access.changes import Changes
 from lichen.runtime.channels.channels import Renewed
 from lichen.runtime.project.catalog import Catalog
 from lichen.runtime.project.hosting import specs_of
-from lichen.runtime.project.policies import InForce
+from lichen.runtime.project.policies import InForce, Packs
 from lichen.runtime.project.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -86,15 +86,17 @@ class Reload:
         """
         ruling = self._access.ask("policy.reload", scope, actor, About(scope.tenant))
         broken: list[LichenError] = []
-        before = self._in_force.digest(scope)
+        before = {each: self._in_force.digest(each) for each in self._engine.scopes}
         try:
             self._in_force.load(scope)
         except LichenError as error:
             broken.append(error)
         changed = await self._agents(broken)
         after = self._in_force.digest(scope)
-        if after != before:
-            await self._changes.note(scope, "policy", after, actor, ruling)
+        for other in self._engine.scopes:
+            if self._in_force.digest(other) != before[other]:
+                by, said = (actor, ruling) if other == scope else (SYSTEM, None)
+                await self._changes.note(other, "policy", self._in_force.digest(other), by, said)
         prompts = self._changed_prompts(broken)
         for name in prompts:
             await self._changes.note(scope, "catalog", f"prompt:{name}", actor, ruling)
@@ -113,7 +115,7 @@ class Reload:
                 await self._changes.note(scope, "config", f"{kind}:{name.partition('/')[2]}", actor, ruling)
         return Reloaded(
             after,
-            after != before,
+            after != before[scope],
             tuple(name for name, _ in changed),
             tuple(Broken(error.code, error.message, error.next_step, error.place) for error in broken),
             tuple(str(file) for file in files),
@@ -168,31 +170,34 @@ class Reload:
 
         now = self._catalog.agents
         flows = tuple(agent.name for agent in now if isinstance(agent.planner, FlowPlanner))
-        current = msgspec.structs.replace(self._project, agents=now, flows=flows)
-        agents, errors = await asyncio.to_thread(refreshed, current)
+        packs = self._in_force.source.packs
+        current = msgspec.structs.replace(self._project, agents=now, flows=flows, policies=packs)
+        agents, policies, errors = await asyncio.to_thread(refreshed, current)
         broken += errors
-        if not self._are_policies_for(agents, broken):
+        if not self._are_policies_for(agents, policies, broken):
             return []
         changed = self._catalog.replace(agents)
         digests: dict[str, str] = {agent.name: agent.digest for agent in self._catalog.agents}
         gone = [agent.name for agent in now if agent.name not in digests]
         return [(name, digests.get(name, "")) for name in sorted({*changed, *gone})]
 
-    def _are_policies_for(self, agents: Sequence[Agent], broken: list[LichenError]) -> bool:
-        """Whether policies load with the tools that these agents have; where they do not, nothing changes."""
+    def _are_policies_for(self, agents: Sequence[Agent], packs: Packs, broken: list[LichenError]) -> bool:
+        """Whether policies, and those of packs, load with the tools that these agents have; where they do not, nothing
+        changes."""
         before, now = specs_of(self._catalog.agents), specs_of(agents)
-        if now == before:
+        brought = self._in_force.source.packs
+        if now == before and packs == brought:
             return True
         try:
-            self._learn(now)
+            self._learn(now, packs)
         except LichenError as error:
             broken.append(error)
-            self._learn(before)
+            self._learn(before, brought)
             return False
         return True
 
-    def _learn(self, specs: Sequence[ToolSpec]) -> None:
-        self._in_force.source.learn(specs)
+    def _learn(self, specs: Sequence[ToolSpec], packs: Packs) -> None:
+        self._in_force.source.learn(specs, packs)
         for scope in self._engine.scopes:
             self._in_force.load(scope)
 
