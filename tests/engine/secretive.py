@@ -128,6 +128,11 @@ async def code(*, key: Key) -> Done:
     raise NotDone("Refused.", code=key.reveal(), retryable=False)
 
 
+@tool(name="till.foreign_code", effects="once", runs="loop")
+async def foreign_code(*, key: Key) -> Done:
+    raise NotDone("Refused.", foreign_code=key.reveal(), retryable=False)
+
+
 @tool(name="till.class", effects="none", runs="loop")
 async def class_(*, key: Key) -> Done:
     raise type(key.reveal(), (Exception,), {})("refused")
@@ -164,6 +169,6 @@ def late(*, key: Key) -> Done:
 
 
 TOOLS = [
-    pay, look, block, away, plain, lose, flaky, tell, field, spelled, fail, refuse, code, class_, away_raise,
-    key_error, leave, facts_tell, late, probe_tell, probe_raise,
+    pay, look, block, away, plain, lose, flaky, tell, field, spelled, fail, refuse, code, foreign_code, class_,
+    away_raise, key_error, leave, facts_tell, late, probe_tell, probe_raise,
 ]  # fmt: skip

@@ -115,6 +115,27 @@ async def test_a_failure_that_may_not_be_tried_again_is_not(
     assert await world.answer(run) == "failed"
 
 
+@pytest.mark.req("GRE-42.6")
+async def test_a_stranger_s_code_is_tried_again_by_name_after_its_pause_and_told_to_the_planner_alone(
+    make_world: MakeWorld, clock: SimulatedClock
+) -> None:
+    async def busy(meta: CallMeta) -> bytes:
+        raise NotDone("busy", code="component_failed", foreign_code="RATE_LIMITED", pause_s=30)
+
+    tool = FakeTool("shop.look", does=busy, retry=Retry(attempts=2, backoff_s=0.5, on=("RATE_LIMITED",)))
+    script = Script([calls("shop.look"), outcomes])
+    world = await make_world(agent("shop.bot", script, [tool]))
+    run = await world.start()
+    await clock.advance(29)
+    assert len(tool.entered) == 1
+    await clock.advance(2)
+    assert len(tool.entered) == 2
+    assert await world.answer(run) == "failed"
+    (result,) = script.seen[1].results
+    assert (result.code, result.foreign_code) == ("component_failed", "RATE_LIMITED")
+    assert "RATE_LIMITED" not in repr(world.controls(run))
+
+
 async def test_a_retry_survives_a_crash(make_world: MakeWorld, clock: SimulatedClock) -> None:
     tool = FakeTool("shop.pay", "once", does=refuses(times=1), retry=Retry(attempts=2, backoff_s=60))
     world = await make_world(agent("shop.bot", [calls("shop.pay"), outcomes], [tool]))

@@ -248,7 +248,8 @@ async def test_a_policy_that_changes_while_a_secret_is_fetched_is_asked_again(
 # -- what is said of it ------------------------------------------------------------------------------------------
 
 
-TELLTALES = ["till.tell", "till.raise", "till.refuse", "till.code", "till.class", "till.away_raise", "till.key_error",
+TELLTALES = ["till.tell", "till.raise", "till.refuse", "till.code", "till.foreign_code", "till.class",
+             "till.away_raise", "till.key_error",
              "till.field", "till.facts_tell", "till.spelled", "till.quit", "till.probe_tell"]  # fmt: skip
 
 

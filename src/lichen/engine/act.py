@@ -231,6 +231,8 @@ class CallAct(Act):
             label=state.label,
             answer=self._answer(),
             beside=beside,
+            subject=state.subject,
+            language=self.language,
         )
 
     def _answer(self) -> GivenAnswer | None:

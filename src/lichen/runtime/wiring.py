@@ -69,6 +69,7 @@ from lichen.tools.egress.reach import Reach
 from lichen.tools.failure import failure_of
 from lichen.tools.guarded import Breakers
 from lichen.tools.wasm.component_tool import ComponentHost
+from lichen.tools.wasm.port import Surroundings
 from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:
@@ -415,7 +416,12 @@ async def wired(blueprint: Blueprint) -> AsyncGenerator[Wiring]:
 def _components(blueprint: Blueprint, states: States) -> ComponentHost:
     """What components have of this runtime. The key that vouches for their code is made with the first of them."""
     home = blueprint.home
-    return ComponentHost(states, home / COMPILED, lambda: component_key(home, blueprint.random))
+    return ComponentHost(
+        states,
+        home / COMPILED,
+        lambda: component_key(home, blueprint.random),
+        around=Surroundings(blueprint.clock, blueprint.random),
+    )
 
 
 def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:

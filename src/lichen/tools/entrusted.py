@@ -130,13 +130,22 @@ class Entrusted:
         message, code = "The tool failed, and said a secret.", ToolFailed.code
         if isinstance(error, NotDone | LichenError):
             message, code = self._kept.text(error.message), self._kept.code(error.code)
+        foreign_code = self._kept.text(error.foreign_code) if isinstance(error, NotDone) else ""
         if self._kept.count == before:
             return error
         told: NotDone | _TimedOut | ToolFailed
         match error:
             case NotDone():
                 issues = tuple(self._kept.issue(each) for each in error.issues)
-                told = NotDone(message, code=code, retryable=error.retryable, issues=issues, recovery=error.recovery)
+                told = NotDone(
+                    message,
+                    code=code,
+                    retryable=error.retryable,
+                    issues=issues,
+                    recovery=error.recovery,
+                    foreign_code=foreign_code,
+                    pause_s=error.pause_s,
+                )
             case TimeoutError():
                 told = _TimedOut(message)
             case _:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import msgspec
 import pytest
 
 from lichen.core.components.manifest import Operation
@@ -16,11 +17,16 @@ from lichen.core.words.scope import Actor
 from lichen.tools import Workers
 from lichen.tools.wasm.component_tool import ComponentHost, ComponentTool, InDoubt
 from lichen.tools.wasm.loading import loaded
-from lichen.tools.wasm.port import Answered, Described, Exports, Instance, Invocation, Reported
+from lichen.tools.wasm.port import Answered, Described, Exports, Instance, Invocation, Reported, Surroundings
 from tests.tools.wasm.guests import STATE, binary, forwarding
 from tests.tools.wasm.test_imports import GUESTS, SCOPE, States
 
-META = CallMeta(SCOPE, Actor("agent", "bench"), RunId("run-1"), CallId("call-1"), None, "key-1", 1, 30.0)
+PERSON = Actor("customer", "ada@example.com")
+META = CallMeta(
+    SCOPE, Actor("agent", "bench", on_behalf_of=PERSON), RunId("run-1"), CallId("call-1"), None, "key-1", 1, 30.0,
+    subject="p-17", language="de",
+)  # fmt: skip
+NOW_MS = 1_700_000_000_000
 
 
 class Writing:
@@ -32,7 +38,10 @@ class Writing:
         return ""
 
     def describe(self, instance: Instance, exports: Exports) -> Described:
-        return Described("writing", operations=tuple(map(Operation, ("keep", "keep-and-flood", "report", "huge"))))
+        return Described(
+            "writing",
+            operations=tuple(map(Operation, ("keep", "keep-and-flood", "report", "keep-and-report", "huge", "who"))),
+        )
 
     def invoke(self, instance: Instance, exports: Exports, asked: Invocation) -> Answered:
         match asked.operation:
@@ -41,6 +50,11 @@ class Writing:
             case "keep-and-flood":
                 instance.call("", "write", "k", b"x")
                 return Answered(instance.call("", "flood"))
+            case "who":
+                return Answered(msgspec.to_builtins(asked.context))
+            case "keep-and-report":
+                instance.call("", "write", "k", b"x")
+                return Answered(failure=Reported("no_such_order", "There is none.", retryable=True, backoff_ms=250))
             case "huge":
                 return Answered("x" * 2_000_000)
             case _:
@@ -52,7 +66,8 @@ class Tools:
 
     def __init__(self, workers: Workers) -> None:
         self.states = States()
-        self._resources = Resources(workers, ComponentHost(self.states))
+        around = Surroundings(lambda: NOW_MS * 1_000, bytes)
+        self._resources = Resources(workers, ComponentHost(self.states, around=around))
 
     def __getitem__(self, name: str) -> ComponentTool:
         terms = ComponentTerms("shop", allow=Allowed(state="write"), timeout_s=5)
@@ -91,6 +106,21 @@ async def test_a_failure_that_a_component_reports_was_not_done(tools: Tools) -> 
     with pytest.raises(NotDone) as refused:
         await tools.ask("report")
     assert (refused.value.code, refused.value.retryable) == ("component_failed", True)
+    assert refused.value.foreign_code == "no_such_order"
+
+
+@pytest.mark.req("LIC-18.13")
+async def test_a_failure_after_the_guest_was_let_act_is_not_asked_again_by_itself(tools: Tools) -> None:
+    with pytest.raises(NotDone) as refused:
+        await tools.ask("keep-and-report")
+    assert (refused.value.retryable, refused.value.pause_s) == (False, 0.25)
+
+
+@pytest.mark.req("GRE-42.7")
+async def test_a_component_is_told_the_person_as_a_pseudonym_and_when_its_answer_is_due(tools: Tools) -> None:
+    told = msgspec.json.decode((await tools.ask("who")).result)
+    assert (told["user"], told["i18n"], told["deadline_ms"]) == ("p-17", "de", NOW_MS + 30_000)
+    assert "ada@example.com" not in repr(told)
 
 
 @pytest.mark.req("GRE-19.6")

@@ -83,8 +83,9 @@ class CallProgressed(Control, frozen=True, array_like=True, gc=False):
 
 
 class CallFinished(Control, frozen=True, array_like=True, gc=False):
-    """Contents: `result` (JSON), `reason`, `issues` (JSON), `recovery`, `hint`, `audit` (JSON, retention key),
-    `failure` (JSON), and `artifacts` (JSON): what user interfaces show of the result and no model reads.
+    """Contents: `result` (JSON), `reason`, `issues` (JSON), `recovery`, `foreign_code` (what a stranger who was asked
+    calls the failure), `hint`, `audit` (JSON, retention key), `failure` (JSON), and `artifacts` (JSON): what user
+    interfaces show of the result and no model reads.
 
     `failure` holds what went wrong in a tool's own words, for operators: exception, message, traceback.
 

@@ -39,6 +39,8 @@ ARGUMENT_BYTES_MAX = 256 * 1024
 RESULT_BYTES_MAX = 1024 * 1024
 ISSUES_MAX = 100  # with one call
 QUESTION_CHARS_MAX = 4_000
+FOREIGN_CODE_CHARS_MAX = 128
+PAUSE_S_MAX = 86_400.0  # before a further attempt
 STATE_BYTES_MAX = 64 * 1024  # that a tool keeps while it waits for an answer
 
 UNAVAILABLE = ToolName("lichen.unavailable")  # stands in the log where a model named a tool that is not there
@@ -177,7 +179,8 @@ class CallMeta(msgspec.Struct, frozen=True):
     `idempotency_key` is the same on every attempt; `timeout_s` is what is left for this attempt. `label` is that of
     everything the run has read: what the tool passes on was made from it. `secrets` are those that the function being
     called asks for, by name. `answer` is there where the tool asked for something (`NeedsAnswer`) before. `beside` is
-    there where the call is made in the runtime's own process.
+    there where the call is made in the runtime's own process. `subject` is the pseudonym of whose words the run holds,
+    empty where it holds nobody's; `language` is that of its session, empty for the tenant's own.
     """
 
     scope: Scope
@@ -194,6 +197,8 @@ class CallMeta(msgspec.Struct, frozen=True):
     secrets: Mapping[str, Secret] = {}
     answer: GivenAnswer | None = None
     beside: Beside | None = None
+    subject: str = ""
+    language: str = ""
 
 
 class Beside(Protocol):
@@ -239,6 +244,8 @@ class NotDone(Exception):
     """Raised by a tool: the effect certainly did not happen. `code` is stable, `message` may be shown to the model.
 
     `issues` are what is wrong with the arguments, though they fit the schema; `recovery` is what a planner can do.
+    `foreign_code` is what a stranger calls the failure: plans may be told it, and no record holds it in the clear.
+    `pause_s` is the least that lies before a further attempt.
     """
 
     def __init__(
@@ -249,6 +256,8 @@ class NotDone(Exception):
         retryable: bool = True,
         issues: Sequence[Issue] = (),
         recovery: Recovery = "",
+        foreign_code: str = "",
+        pause_s: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -256,6 +265,8 @@ class NotDone(Exception):
         self.retryable = retryable
         self.issues = tuple(issues)[:ISSUES_MAX]
         self.recovery: Recovery = recovery
+        self.foreign_code = foreign_code[:FOREIGN_CODE_CHARS_MAX]
+        self.pause_s = min(max(pause_s, 0.0), PAUSE_S_MAX)
         self.failure: Failure | None = None  # in the words of the process in which it was raised
 
 

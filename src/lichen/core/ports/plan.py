@@ -132,7 +132,7 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
 
     Of any other, `kind` says what went wrong and `recovery` what can be done about it; `example` are arguments, as
     JSON, that fit where these did not. `reminder` is what a model is told beside the result, `run` the run that
-    executed the call of an agent.
+    executed the call of an agent. `foreign_code` is what a stranger who was asked calls the failure.
     """
 
     call: CallId
@@ -148,6 +148,7 @@ class CallResult(msgspec.Struct, frozen=True, gc=False):
     example: bytes = b""
     reminder: str = ""
     run: RunId | None = None
+    foreign_code: str = ""
 
 
 class WaitAnswer(msgspec.Struct, frozen=True):

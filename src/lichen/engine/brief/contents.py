@@ -77,6 +77,7 @@ def _result(act: Act, r: Result) -> CallResult:
         example=example,
         reminder=reminder,
         run=r.child,
+        foreign_code=contents.get("foreign_code", b"").decode(),
     )
 
 

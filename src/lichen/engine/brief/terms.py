@@ -15,9 +15,9 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     retry: Retry
     retries_all: bool
 
-    def may_retry(self, attempt: int, code: str) -> bool:
-        """Whether a further attempt follows this one that failed with `code`."""
-        return attempt < self.retry.attempts and (not self.retry.on or code in self.retry.on)
+    def may_retry(self, attempt: int, *codes: str) -> bool:
+        """Whether a further attempt follows this one, whose failure has these codes."""
+        return attempt < self.retry.attempts and (not self.retry.on or any(code in self.retry.on for code in codes))
 
     def pause_us(self, attempt: int) -> int:
         """How long to wait after this attempt: twice as long after each."""

@@ -110,17 +110,17 @@ def break_off(act: CallAct, outcome: Outcome, code: str, error: Exception) -> No
 def do_not(act: CallAct, error: NotDone) -> None:
     """What becomes of a call that certainly did not happen: it is tried again, as its terms say, or failed."""
     call, terms = act.call, terms_of(act)
-    may_retry = error.retryable and terms.may_retry(call.attempt, error.code)
+    may_retry = error.retryable and terms.may_retry(call.attempt, error.code, error.foreign_code)
     current = act.look().calls.get(call.id)
     failure = told(act, f"{call.id} {call.tool}", error.code, error)
     if may_retry and current is not None and current.phase in ("running", "ready"):
-        due_us = act.services.clock() + terms.pause_us(call.attempt)
+        due_us = act.services.clock() + max(terms.pause_us(call.attempt), int(error.pause_s * 1e6))
         _progress(act, e.CallProgressed(call.id, call.attempt, "retry", error.code, due_us), failure)
         return
     finished = e.CallFinished(call.id, call.attempt, "failed", error.code)
     label = label_of(act.services, act.journal.scope, act.state, call)
     issues = msgspec.json.encode(error.issues) if error.issues else b""
-    beside = (("issues", issues), ("recovery", error.recovery.encode()))
+    beside = (("issues", issues), ("recovery", error.recovery.encode()), ("foreign_code", error.foreign_code.encode()))
     end(act, finished, reason=error.message, beside=beside, failure=failure, label=label)
 
 

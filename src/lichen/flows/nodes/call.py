@@ -87,7 +87,8 @@ def _agent_ended(visit: Visit, result: CallResult) -> Step:
 def _ended(visit: Visit, result: CallResult) -> Step:
     if result.outcome != "ok":
         event: Event = "timeout" if result.code == "timeout" else _EVENTS.get(result.outcome, "error")
-        return Failed(result.code or result.outcome, result.reason, event)
+        code = result.foreign_code or result.code or result.outcome
+        return Failed(code, result.reason, event, is_foreign=bool(result.foreign_code))
     try:
         found: Any = msgspec.json.decode(result.data) if result.data else {}
     except (msgspec.DecodeError, RecursionError):

@@ -178,6 +178,7 @@ PARTS: Final[Mapping[str, Held]] = {
     "until": "text",
     "hint": "text",
     "recovery": "text",
+    "foreign_code": "text",
     "tool": "text",
     "blocks": "state",
     "state": "state",

@@ -63,7 +63,16 @@ def answer(job: Job) -> Answer:
     except NeedsAnswer as asked:
         return Asked(asked.question, msgspec.json.encode(asked.schema), asked.state, asked.asker, asked.expires_s)
     except NotDone as error:
-        return Refused(error.message, error.code, error.retryable, failure_of(error), error.issues, error.recovery)
+        return Refused(
+            error.message,
+            error.code,
+            error.retryable,
+            failure_of(error),
+            error.issues,
+            error.recovery,
+            error.foreign_code,
+            error.pause_s,
+        )
     except LichenError as error:
         return Raised(error.message, error.code, error.next_step, failure_of(error))
     except BaseException as error:  # noqa: BLE001 - exit included: the process serves the next call

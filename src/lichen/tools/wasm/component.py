@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lichen.core.components.capabilities import Capabilities
 from lichen.core.components.limits import CallLimits
 from lichen.core.ports.call import CallMeta
-from lichen.core.state.port import States
-from lichen.tools.egress.reach import Reach
-from lichen.tools.wasm.port import Answered, Described, Family, Invocation
+from lichen.tools.wasm.port import Answered, Described, Family, Invocation, Services
 
 if TYPE_CHECKING:  # what runs guests is loaded when one is
     from wasmtime.component import Component as Compiled
@@ -59,16 +57,14 @@ class Component:
         """Keeps its compiled code, unless that is there already."""
         cache.keep(self.digest, self._compiled)
 
-    def call(
-        self, meta: CallMeta, loop: asyncio.AbstractEventLoop, states: States | None, reach: Reach | None
-    ) -> HostCall:
+    def call(self, meta: CallMeta, loop: asyncio.AbstractEventLoop, services: Services) -> HostCall:
         """What a call has of us."""
-        from lichen.tools.wasm.imports.host import Granted, HostCall, Services
+        from lichen.tools.wasm.imports.host import Granted, HostCall
 
         named = self._named
         return HostCall(
             Granted(named.granted, f"{PREFIX}{named.name}", named.is_private),
-            Services(states, reach),
+            services,
             scope=meta.scope,
             loop=loop,
             secrets=meta.secrets,

@@ -26,7 +26,7 @@ from lichen.core.words.errors import Invalid, LichenError
 from lichen.tools.arguments.described import canonical, read
 from lichen.tools.egress.reach import Reach
 from lichen.tools.wasm.component import Component
-from lichen.tools.wasm.port import Answered, Invocation, Reported, TenantContext, Trapped
+from lichen.tools.wasm.port import STILL, Answered, Invocation, Reported, Services, Surroundings, TenantContext, Trapped
 from lichen.tools.workers.placement import StillRunning, Workers
 from lichen.tools.workers.places import Owner, call_key
 
@@ -46,10 +46,19 @@ class InDoubt(LichenError):
 
 
 class ComponentHost:
-    """What a runtime has for components: state, where compiled code is kept, and the key that vouches for it."""
+    """What a runtime has for components: state, clock and randomness, where compiled code is kept, and the key that
+    vouches for it."""
 
-    def __init__(self, states: States, folder: Path | None = None, key: Callable[[], bytes] = bytes) -> None:
-        self.states, self._folder, self._key = states, folder, key
+    def __init__(
+        self,
+        states: States,
+        folder: Path | None = None,
+        key: Callable[[], bytes] = bytes,
+        *,
+        around: Surroundings = STILL,
+    ) -> None:
+        self.states, self.around = states, around
+        self._folder, self._key = folder, key
 
     def keep(self, component: Component) -> None:
         """Keeps the compiled code of a component for the next start."""
@@ -69,11 +78,11 @@ class ComponentTool:
         component: Component,
         *,
         workers: Workers | None = None,
-        states: States | None = None,
-        reach: Reach | None = None,
+        services: Services | None = None,
     ) -> None:
         self.spec, self.operation = spec, operation
-        self._component, self._workers, self._states, self._reach = component, workers, states, reach
+        self._component, self._workers = component, workers
+        self._services = services or Services()
 
     def bound(self, resources: Resources) -> ComponentTool:
         """The tool on the threads, state and client of a runtime."""
@@ -84,8 +93,7 @@ class ComponentTool:
             self.operation,
             self._component,
             workers=resources.get(Workers),
-            states=host.states,
-            reach=resources.made(Reach),
+            services=Services(host.states, resources.made(Reach), host.around),
         )
 
     def decode(self, args: bytes) -> Arguments:
@@ -106,8 +114,9 @@ class ComponentTool:
         Raises NotDone for a failure that it reports and for a trap, InDoubt for a trap after it was let act.
         """
         assert self._workers is not None, "a runtime binds components to its threads"
-        call = self._component.call(meta, asyncio.get_running_loop(), self._states, self._reach)
-        asked = Invocation(self.operation, args.fields, _context(meta), self._component.config)
+        call = self._component.call(meta, asyncio.get_running_loop(), self._services)
+        context = context_of(meta, self._services.around.clock())
+        asked = Invocation(self.operation, args.fields, context, self._component.config)
         owner = Owner(f"{meta.scope.tenant}/{meta.scope.env}", self.spec.name)
         try:
             answered = await self._workers.in_thread(
@@ -134,14 +143,18 @@ class ComponentTool:
         return Produced(result, _log(call))
 
 
-def _context(meta: CallMeta) -> TenantContext:
+def context_of(meta: CallMeta, now_us: int) -> TenantContext:
+    """What a component is told of a call. Whose words it is about is said by a pseudonym alone."""
     return TenantContext(
         scope=meta.scope,
+        user=meta.subject,
         session=str(meta.session or ""),
         trace=str(meta.run),
         correlation=str(meta.call),
+        deadline_ms=now_us // 1_000 + max(1, round(meta.timeout_s * 1_000)),
         attempt=meta.attempt,
         idempotency_key=meta.idempotency_key,
+        i18n=meta.language or "en",
     )
 
 
@@ -167,6 +180,14 @@ def _failed(call: HostCall, spec: ToolSpec, code: str, message: str) -> Exceptio
 
 
 def _reported(failure: Reported, call: HostCall, spec: ToolSpec) -> Exception:
-    """A component that reports a failure says that what was asked of it was not done."""
+    """A component that reports a failure says that what was asked of it was not done. Where it was let act before, it
+    is not asked again by itself, whatever it says."""
     message = failure.message[:MESSAGE_CHARS_MAX] or "The component reports a failure."
-    return NotDone(message, code="component_failed", retryable=failure.retryable, recovery="replan")
+    return NotDone(
+        message,
+        code="component_failed",
+        retryable=failure.retryable and not (call.has_acted and spec.effects == "once"),
+        recovery="replan",
+        foreign_code=failure.code,
+        pause_s=(failure.backoff_ms or 0) / 1_000,
+    )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from lichen.core.components.capabilities import NOTHING, Capabilities
 from lichen.core.components.manifest import Operation
+from lichen.core.state.port import States
 from lichen.core.words.scope import Scope
+from lichen.tools.egress.reach import Reach
 
 TrapKind = Literal[
     "time", "cancelled", "memory", "stack", "unreachable", "bounds", "arithmetic", "host", "value", "exit", "missing",
@@ -58,6 +60,25 @@ class Instance(Protocol):
     def has(self, interface: str, function: str) -> bool:
         """Whether it can be called."""
         ...
+
+
+class Surroundings(NamedTuple):
+    """The clock of a runtime, in Unix microseconds, and its randomness: so many bytes."""
+
+    clock: Callable[[], int]
+    random: Callable[[int], bytes]
+
+
+STILL: Final = Surroundings(lambda: 0, bytes)
+"""Where there is no runtime: time stands still, and nothing is random."""
+
+
+class Services(NamedTuple):
+    """What a runtime has for components."""
+
+    states: States | None = None
+    reach: Reach | None = None
+    around: Surroundings = STILL
 
 
 class TenantContext(msgspec.Struct, frozen=True):

@@ -42,6 +42,8 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag=True):
     failure: Failure | None = None
     issues: tuple[Issue, ...] = ()
     recovery: Recovery = ""
+    foreign_code: str = ""
+    pause_s: float = 0.0
 
 
 class Raised(msgspec.Struct, frozen=True, array_like=True, tag=True):

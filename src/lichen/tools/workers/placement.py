@@ -146,8 +146,16 @@ class Workers:
         match answer:
             case Returned(result, artifacts):
                 return Produced(result, artifacts) if artifacts else result
-            case Refused(message, code, retryable, failure, issues, recovery):
-                refused = NotDone(message, code=code, retryable=retryable, issues=issues, recovery=recovery)
+            case Refused(message, code, retryable, failure, issues, recovery, foreign_code, pause_s):
+                refused = NotDone(
+                    message,
+                    code=code,
+                    retryable=retryable,
+                    issues=issues,
+                    recovery=recovery,
+                    foreign_code=foreign_code,
+                    pause_s=pause_s,
+                )
                 refused.failure = failure
                 raise refused
             case Asked(question, schema, state, asker, expires_s):

@@ -9,23 +9,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from lichen.core.components.capabilities import Capabilities
 from lichen.core.ports.secrets import Secret
-from lichen.core.state.port import States
 from lichen.core.words.scope import Scope
-from lichen.tools.egress.reach import Reach
-from lichen.tools.wasm.port import Trapped
+from lichen.tools.wasm.port import Services, Trapped
 from lichen.tools.wasm.running.refusals import Refused
 from lichen.tools.wasm.running.watch import Watch
 
 T = TypeVar("T")
 
 NOTES_MAX: Final = 20
-
-
-class Services(NamedTuple):
-    """What a runtime has for components."""
-
-    states: States | None = None
-    reach: Reach | None = None
 
 
 class Granted(NamedTuple):
