@@ -54,6 +54,7 @@ WORKERS ?= logical
 
 test: dev
 	@tests/browser.sh
+	@tests/squashfs.sh
 	$(VENV)/bin/pytest -n $(WORKERS) --dist worksteal
 
 check: dev

@@ -46,6 +46,7 @@ COMMANDS: Final = {
     "skill": ("signing.skill:app", "Folders of skills, signed by the key of a domain."),
     "agentpin": ("signing.agentpin:app", "Credentials by which agents prove who they are."),
     "pack": ("packs.commands:app", "Packs: flows, agents and components in one signed file."),
+    "bundle": ("bundles.commands:app", "Bundles: packs with the tenants they are served to."),
     "component": ("components.commands:app", "WASM components: seen, examined and tried."),
     "channel": ("channels.commands:app", "The platforms that customers write from."),
     "keys": ("commands.keys:app", "The API keys of a tenant."),
