@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +18,7 @@ from lichen.core.ports.secrets import Secret
 from lichen.core.state.port import PLAIN, Change, StateKey, Stored
 from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Scope
-from lichen.tools.wasm.port import Answered, Invocation, Reported, TenantContext, Trapped
+from lichen.tools.wasm.port import Answered, Invocation, Reported, Services, Surroundings, TenantContext, Trapped
 
 SCOPE: Final = Scope("test", "dev")
 PREFIX: Final = "component.test"
@@ -76,14 +78,16 @@ def invocation(operation: str, payload: Any, config: Any) -> Invocation:
 
 async def _tried(path: Path, asked: Invocation, secrets: Mapping[str, Secret]) -> Tried:
     program, found = spoken_with(read(path), path)
-    from lichen.tools.wasm.imports.host import Granted, HostCall, Services
+    from lichen.tools.wasm.imports.host import Granted, HostCall
     from lichen.tools.wasm.running.watch import Watch
 
     may = Capabilities(
-        secrets=tuple(secrets), state_read=True, state_write=True, state_delete=True, telemetry=True
+        secrets=tuple(secrets), state_read=True, state_write=True, state_delete=True, telemetry=True,
+        random=True, clocks=True,
     )  # fmt: skip
+    around = Surroundings(lambda: time.time_ns() // 1_000, os.urandom)  # noqa: TID251 - the outermost adapter
     states, loop, limits = MemoryStates(), asyncio.get_running_loop(), CallLimits()
-    call = HostCall(Granted(may, PREFIX), Services(states), scope=SCOPE, loop=loop, secrets=secrets)
+    call = HostCall(Granted(may, PREFIX), Services(states, around=around), scope=SCOPE, loop=loop, secrets=secrets)
     call.watch = watch = Watch(limits, call)
 
     def run() -> Answered:

@@ -12,16 +12,19 @@ import msgspec
 
 NAMES_MAX: Final = 64
 NAME_CHARS_MAX: Final = 256
+_SILENT: Final = ("env", "random", "clocks")
 
 
 class Capabilities(msgspec.Struct, frozen=True):
     """What is wanted, or what is granted of it. `secrets` and `hosts` are names; the rest is there or it is not.
 
-    `http` without `hosts` wants to reach whatever it is granted. `filesystem` and `env` are known and never granted.
+    `http` without `hosts` wants to reach whatever it is granted, `env` without `variables` whatever it is told.
+    `filesystem` is known and never granted. `unsaid` are those of WASI that a manifest says nothing of.
     """
 
     filesystem: bool = False
     env: bool = False
+    variables: tuple[str, ...] = ()
     random: bool = False
     clocks: bool = False
     secrets: tuple[str, ...] = ()
@@ -33,11 +36,17 @@ class Capabilities(msgspec.Struct, frozen=True):
     messaging: bool = False
     events: bool = False
     telemetry: bool = False
+    unsaid: tuple[str, ...] = ()
 
     @property
     def changes_world(self) -> bool:
         """Whether a call that has these may have done something that stays."""
         return self.state_write or self.state_delete or self.http or self.messaging or self.events
+
+    def besides(self, imported: Capabilities) -> Capabilities:
+        """This, and of what nothing is said what is imported."""
+        found = {name: getattr(imported, name) for name in self.unsaid}
+        return msgspec.structs.replace(self, **found, unsaid=())
 
 
 NOTHING: Final = Capabilities()
@@ -50,7 +59,8 @@ def capabilities_of(tree: object) -> Capabilities:
     state, http = _table(host.get("state")), _table(host.get("http"))
     return Capabilities(
         filesystem=_table(wasi.get("filesystem")).get("mode", "none") != "none",
-        env=_is_there(wasi.get("env")),
+        env=wasi.get("env") is True or bool(_allowed(wasi.get("env"))),
+        variables=_allowed(wasi.get("env")),
         random=_is_there(wasi.get("random")),
         clocks=_is_there(wasi.get("clocks")),
         secrets=_secrets(host.get("secrets")),
@@ -62,6 +72,7 @@ def capabilities_of(tree: object) -> Capabilities:
         messaging=any(each is True for each in _table(host.get("messaging")).values()),
         events=any(each is True for each in _table(host.get("events")).values()),
         telemetry=_is_there(host.get("telemetry")),
+        unsaid=tuple(name for name in _SILENT if name not in wasi),
     )
 
 
@@ -74,6 +85,11 @@ def _secrets(said: Any) -> tuple[str, ...]:
         if isinstance(key, str) and 0 < len(key) <= NAME_CHARS_MAX:
             found.append(key)
     return tuple(dict.fromkeys(found))[:NAMES_MAX]
+
+
+def _allowed(said: Any) -> tuple[str, ...]:
+    """The variables that are wanted: names, as a list or under `allow`."""
+    return _names(cast("Any", said) if isinstance(said, list) else _table(said).get("allow"))
 
 
 def _names(said: object) -> tuple[str, ...]:

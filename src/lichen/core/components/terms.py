@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -14,21 +15,29 @@ from lichen.core.ports.call import Origin
 from lichen.core.ports.secrets import checked_secret_name
 from lichen.core.words.errors import Invalid
 
+VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+Variable = Annotated[str, msgspec.Meta(max_length=4_096, pattern=r"^[^\x00]*$")]
 Digest = Annotated[str, msgspec.Meta(pattern="^(sha256:[0-9a-f]{64})?$")]
 
 
 class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a component is granted of what it wants. `private`: its hosts may be in our own network and in the clear."""
+    """What a component is granted of what it wants. `private`: its hosts may be in our own network and in the clear.
+    `env` are variables with their values: those of this process are nobody's."""
 
     secrets: tuple[str, ...] = ()
     state: Literal["", "read", "write"] = ""
     http: tuple[str, ...] = ()
     private: bool = False
     telemetry: bool = True
+    random: bool = True
+    clocks: bool = True
+    env: Mapping[str, Variable] = {}
 
     def __post_init__(self) -> None:
         if len(self.secrets) > NAMES_MAX or len(self.http) > HOSTS_MAX:
             raise ValueError(f"a component is granted at most {NAMES_MAX} secrets and {HOSTS_MAX} hosts")
+        if len(self.env) > NAMES_MAX or not all(VARIABLE.fullmatch(name) for name in self.env):
+            raise ValueError(f"`env` are at most {NAMES_MAX} variables, whose names are letters, digits and `_`")
         check_hosts(self.http)
         for name in self.secrets:
             try:
@@ -41,8 +50,10 @@ class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names = {name.lower() for name in wanted.secrets}
         hosts = self.http if not wanted.hosts else tuple(each for each in self.http if each in wanted.hosts)
         return Capabilities(
-            random=wanted.random,
-            clocks=wanted.clocks,
+            env=wanted.env and bool(self.env),
+            variables=tuple(name for name in self.env if wanted.env and name in (wanted.variables or self.env)),
+            random=wanted.random and self.random,
+            clocks=wanted.clocks and self.clocks,
             secrets=tuple(name for name in self.secrets if not names or name in names),
             state_read=wanted.state_read and self.state != "",
             state_write=wanted.state_write and self.state == "write",

@@ -18,7 +18,8 @@ class ComponentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """One component: its `file`, pinned by `digest` (`sha256:…`), and what it is configured with (`config`).
 
     It has what it declares, as far as `allow` grants it: `secrets` by name, `state` to `read` or `write`, hosts for
-    `http` (in our own network and in the clear only where it is `private`), `telemetry`. `limits` are of each call.
+    `http` (in our own network and in the clear only where it is `private`), `telemetry`, `random`, `clocks`, and the
+    variables of `env`. `limits` are of each call.
     `only` and `without` name operations; `operations` say, by their names, what is known of them better than the
     component says.
     """

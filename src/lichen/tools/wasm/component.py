@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lichen.core.components.capabilities import Capabilities
@@ -29,6 +30,7 @@ class Named(NamedTuple):
     limits: CallLimits
     config: Any = None
     is_private: bool = False
+    variables: Mapping[str, str] = {}
 
 
 class Component:
@@ -80,7 +82,7 @@ class Component:
         call.watch = Watch(self._named.limits, call)
         if call.gave_up:
             call.watch.cancel()
-        instance = program.instance(self._named.limits, call.watch)
+        instance = program.instance(self._named.limits, call.watch, self._named.variables)
         try:
             return self.family.invoke(instance, program.exports, asked)
         finally:

@@ -96,9 +96,10 @@ def _found(
         raise Invalid(
             "No way of asking this component is known.", code="component_unknown_abi", place=place, next_step=step
         )
-    wanted = manifest.capabilities if manifest is not None else _wanted(exports)
-    granted = terms.allow.of(wanted)
-    named = Named(terms.name, granted, terms.limits, terms.config, terms.allow.private)
+    imported = _wanted(exports)
+    granted = terms.allow.of(imported if manifest is None else manifest.capabilities.besides(imported))
+    variables = {name: terms.allow.env[name] for name in granted.variables}
+    named = Named(terms.name, granted, terms.limits, terms.config, terms.allow.private, variables)
     component = Component(compiled, named, fitting[0], digest)
     described = _described(component, manifest, place)
     return _Found(component, described, granted, tuple(family.name for family in fitting[1:]))
@@ -123,6 +124,7 @@ def _wanted(exports: Exports) -> Capabilities:
         return any(each.startswith(name) for each in exports.imports)
 
     return Capabilities(
+        env=has("wasi:cli/environment"),
         random=has("wasi:random/"),
         clocks=has("wasi:clocks/"),
         state_read=has(STATE_STORE),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from lichen.tools.wasm.imports import control, http, secrets, state, telemetry
+from lichen.tools.wasm.imports import control, http, secrets, state, telemetry, wasi
 from lichen.tools.wasm.running.asked import Answer, Answers
 
 _ANSWERED: Final[tuple[tuple[Mapping[str, Answer], tuple[str, ...]], ...]] = (
@@ -15,6 +15,11 @@ _ANSWERED: Final[tuple[tuple[Mapping[str, Answer], tuple[str, ...]], ...]] = (
     (http.FUNCTIONS, ("greentic:http/client@1.0.0", "greentic:http/client@1.1.0")),
     (telemetry.FUNCTIONS, ("greentic:telemetry/logger-api@1.0.0",)),
     (control.FUNCTIONS, ("greentic:component/control@0.6.0",)),
+    (wasi.RANDOM, ("wasi:random/random@0.2",)),
+    (wasi.INSECURE, ("wasi:random/insecure@0.2",)),
+    (wasi.SEED, ("wasi:random/insecure-seed@0.2",)),
+    (wasi.WALL, ("wasi:clocks/wall-clock@0.2",)),
+    (wasi.MONOTONIC, ("wasi:clocks/monotonic-clock@0.2",)),
 )  # fmt: skip
 
 ANSWERS: Final[Answers] = {name: functions for functions, names in _ANSWERED for name in names}

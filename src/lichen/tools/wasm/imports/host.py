@@ -47,6 +47,7 @@ class HostCall:
         self.idempotency_key, self.timeout_s = idempotency_key, timeout_s
         self.has_acted = False  # something was asked for that may have changed the world
         self.asked = 0
+        self.monotonic_ns = 0  # as it was told last
         self.notes: list[str] = []
         self.watch: Watch | None = None
         self.gave_up = False  # before its guest began

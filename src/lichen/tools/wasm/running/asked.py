@@ -34,6 +34,17 @@ Answer = Callable[..., Any]
 """Answers one question: given what the call has (`Watch.host`) and the arguments. What it returns is the canonical
 result; where the interface knows errors, that is what is in `Ok`, and `Refused` is the error."""
 
+
+class Stops(NamedTuple):
+    """An answer that ends whoever asks, for a reason."""
+
+    reason: str
+
+    def __call__(self, host: Any, *args: Any) -> Any:
+        """Raises Trapped."""
+        raise Trapped("host", self.reason)
+
+
 Answers = Mapping[str, Mapping[str, Answer]]
 """By the names of interfaces, version and all, and of their functions."""
 
@@ -48,24 +59,28 @@ class Line(NamedTuple):
 
 
 GIVEN: Final = ("wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/")
-"""What the library itself answers, from a world in which there is nothing."""
+"""What the library itself answers where we do not, from a world in which there is nothing."""
 
 _lines: dict[int, Line] = {}
 _numbers = itertools.count(1)
 
 
 def link(linker: Linker, offered: Offered, answers: Answers) -> None:
-    """Links all of its imports but those of WASI, each function of them: to an answer, or to nobody's."""
+    """Links all of its imports but those that the library answers, each function of them: to an answer, or to nobody's.
+
+    An interface of WASI may be answered in whichever version of 0.2 it is asked for.
+    """
     for interface, functions in offered.imported.items():
-        if interface.startswith(GIVEN):
+        known = answers.get(interface) or answers.get(interface.rpartition(".")[0], {})
+        if interface.startswith(GIVEN) and not (known and functions):
             continue
-        known = answers.get(interface, {})
         with linker.root() as root:
             if interface == BARE:
                 _link(root, functions, known)
                 continue
             with root.add_instance(interface) as instance:
-                for name in offered.resources.get(interface, ()):
+                own = () if interface.startswith(GIVEN) else offered.resources.get(interface, ())
+                for name in own:  # what those of WASI name is another interface's
                     instance.add_resource(name, ResourceType.host(zlib.crc32(name.encode())), _let_go)
                 _link(instance, functions, known)
 
@@ -86,6 +101,8 @@ def nobody(host: Any, *args: Any) -> Any:
 
 def _line(answer: Answer, kind: FuncType) -> Line:
     result = kind.result
+    if isinstance(answer, Stops):
+        return Line(answer, (), None, None)
     try:
         reads = tuple(reader(each) for _, each in kind.params)
         write = None if result is None else writer(result)

@@ -47,10 +47,14 @@ class Program:
         self._has_wasi = any(name.startswith(WASI) for name in self.exports.imports)
         if self._has_wasi:
             self._linker.add_wasip2()
+            self._linker.allow_shadowing = True
         link(self._linker, self.exports, answers)
 
-    def instance(self, limits: CallLimits, watch: Watch | None = None) -> Guest:
-        """A fresh instance, which knows nothing of any other. Raises Trapped where that begins with a trap."""
+    def instance(
+        self, limits: CallLimits, watch: Watch | None = None, variables: Mapping[str, str] | None = None
+    ) -> Guest:
+        """A fresh instance, which knows nothing of any other, and of ours the `variables` that it is told. Raises
+        Trapped where that begins with a trap."""
         watch = watch or Watch(limits)
         store = Store(engine())
         store.set_limits(
@@ -61,7 +65,7 @@ class Program:
             memories=limits.memories,
         )
         if self._has_wasi:
-            store.set_wasi(_nothing(watch))
+            store.set_wasi(_world(watch, variables or {}))
         return Guest(store, self._linker, self._component, self.plans, watch)
 
     @cached_property
@@ -81,9 +85,10 @@ class Program:
         return index
 
 
-def _nothing(watch: Watch) -> WasiConfig:
-    """A world without files, network, arguments or variables; what is written there is bounded."""
+def _world(watch: Watch, variables: Mapping[str, str]) -> WasiConfig:
+    """A world without files, network or arguments; what is written there is bounded."""
     config = WasiConfig()
+    config.env = list(variables.items())
     config.stdout_custom = watch.write
     config.stderr_custom = watch.write
     return config
