@@ -11,6 +11,8 @@ from lichen.core.words.errors import Unavailable
 from lichen.tools.egress.addresses import Host, Resolve, addresses_of, reached
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 CONNECT_S: Final = 10.0
@@ -45,11 +47,13 @@ class Response(NamedTuple):
 
 
 class Reach:
-    """Asks APIs. A runtime has one, and closes it. `resolve` gives the addresses of a host."""
+    """Asks APIs. A runtime has one, and closes it. `resolve` gives the addresses of a host, `trusted` says whose
+    certificates count where those of the library do not."""
 
-    def __init__(self, resolve: Resolve = addresses_of) -> None:
+    def __init__(self, resolve: Resolve = addresses_of, trusted: ssl.SSLContext | None = None) -> None:
         self._clients: dict[str, httpx2.AsyncClient] = {}  # by host: connections that one vouched for are no other's
         self._resolve = resolve
+        self._trusted = trusted
 
     async def ask(
         self, request: Request, timeout_s: float, *, is_private: bool = False, bytes_max: int = RESULT_BYTES_MAX
@@ -64,7 +68,7 @@ class Reach:
 
         try:
             url = httpx2.URL(request.url)
-            client = self._clients.get(url.host) or self._clients.setdefault(url.host, _client())
+            client = self._clients.get(url.host) or self._clients.setdefault(url.host, _client(self._trusted))
             at = url if is_private else url.copy_with(host=await self._address(url))
             made = client.build_request(
                 request.method,
@@ -101,7 +105,7 @@ class Reach:
             await client.aclose()
 
 
-def _client() -> httpx2.AsyncClient:
+def _client(trusted: ssl.SSLContext | None) -> httpx2.AsyncClient:
     import httpx2
 
     return httpx2.AsyncClient(
@@ -109,6 +113,7 @@ def _client() -> httpx2.AsyncClient:
         limits=httpx2.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=IDLE_MAX),
         follow_redirects=False,
         trust_env=False,
+        verify=True if trusted is None else trusted,
     )
 
 
