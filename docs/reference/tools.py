@@ -28,6 +28,8 @@ CALL: dict[str, str] = {
     "secrets": "Those that the function asks for, by name; a parameter takes one more plainly.",
     "answer": "What came of the question that the tool asked with `NeedsAnswer`.",
     "beside": "Where it runs in the loop: `ask(model, request)` asks a model, `tell(done, total)` says how far it is.",
+    "subject": "Whose words the run holds, as a pseudonym; empty where it holds nobody's.",
+    "language": "The conversation's language; empty for the tenant's own.",
     "label": "Of what the run has read: its `sources`, and in `is_tainted` whether a stranger's words are among it.",
 }
 
