@@ -36,6 +36,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings.settings,
     "shown": shown.shown,
     "texts": settings.texts,
+    "user-settings": settings.user_settings,
+    "variables": settings.variables,
     "tool-call": tools.call,
     "tool-options": tools.options,
 }

@@ -37,6 +37,8 @@ from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.file import BusTable, DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
 from lichen.settings.issuers.table import IssuerTable
+from lichen.settings.layers.user import ALLOWED
+from lichen.settings.layers.variables import VARIABLES
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
 from lichen.settings.packs.table import PackFile, PacksTable, TrustTable
@@ -332,6 +334,8 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
     "[serve]": (
         Serve,
         {
+            "host": "The address that `lichen serve` listens on; `--host` comes before it.",
+            "port": "Its port, 0 for a free one; `--port` comes before it.",
             "trusted_proxies": "Addresses or networks of proxies that may say for whom they speak.",
             "connections": "How many connections are open at once.",
             "connections_per_address": "How many of them from one address.",
@@ -464,6 +468,17 @@ def agent_file() -> str:
     """Every table of an agent file, in the words of the struct that reads it."""
     parts = (f"## {_HEADS[struct.__name__]}\n\n{prose(struct)}\n\n{plain(struct)}" for struct in _AGENT)
     return "\n\n".join(parts)
+
+
+def variables() -> str:
+    """The variables of the environment, and the settings that they say."""
+    said = ((f"`{each.name}`", f"`{each.key}`" if each.key else "", prose(each.meaning)) for each in VARIABLES)
+    return table(("variable", "setting", ""), said)
+
+
+def user_settings() -> str:
+    """What the user's own file may say."""
+    return "\n".join(f"- `{name}.{key}`" for name, keys in ALLOWED.items() for key in keys)
 
 
 def texts() -> str:

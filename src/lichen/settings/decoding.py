@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -14,12 +15,16 @@ import msgspec
 from lichen.core.reading.misfits import Misfit, Steps, misfit
 from lichen.core.words.errors import Invalid
 from lichen.settings.file import CHANNEL, FILE, File, Tenant
-from lichen.settings.places import line_of, spelt, texts_place, without
+from lichen.settings.layers.layers import Layers, toml_layer
+from lichen.settings.layers.user import user_layer
+from lichen.settings.layers.variables import variable_layer
+from lichen.settings.places import line_of, texts_place, without
 from lichen.settings.providers import NO_PROVIDERS, ProviderTable
 
 T = TypeVar("T")
 
 MISTAKES_MAX: Final = 50
+NOTHING: Final[Mapping[str, str]] = {}
 CODE: Final = "settings_invalid"
 
 _VALUE = re.compile(r"[Ii]nvalid enum value '([^']*)'")
@@ -32,19 +37,26 @@ class Decoded(NamedTuple):
     text: str
     file: File | None
     errors: tuple[Invalid, ...]
+    layers: Layers = Layers(())
 
 
-def decode(path: Path) -> Decoded:
-    """The file at `path`. Every error is an Invalid (`settings_invalid`) with its line."""
+def decode(path: Path, environ: Mapping[str, str] = NOTHING) -> Decoded:
+    """The file at `path`, with the user's own below it and what variables say over it.
+
+    Every error is an Invalid (`settings_invalid`, `user_…`) with its line.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
+        layer = toml_layer("file", str(path), text)
     except (OSError, UnicodeDecodeError) as error:
         message = f"The file cannot be read: {error}."
         return Decoded("", None, (Invalid(message, code=CODE, place=str(path), next_step=f"Make {FILE} readable."),))
     except tomllib.TOMLDecodeError as error:
         return Decoded("", None, (_not_toml(path, error),))
-    return _converted(path, text, document)
+    own = user_layer(environ)
+    below = () if own.layer is None else (own.layer,)
+    found = _converted(text, Layers((*below, layer, variable_layer(environ))))
+    return found._replace(errors=(*own.errors, *found.errors))
 
 
 def _not_toml(path: Path, error: tomllib.TOMLDecodeError) -> Invalid:
@@ -57,9 +69,9 @@ def _not_toml(path: Path, error: tomllib.TOMLDecodeError) -> Invalid:
     return Invalid(f"The file is not TOML: {message}.", code=CODE, place=place, next_step=step)
 
 
-def _converted(path: Path, text: str, document: dict[str, Any]) -> Decoded:
+def _converted(text: str, layers: Layers) -> Decoded:
     """Reads again without what was wrong, so that one mistake does not hide the next."""
-    rest = copy.deepcopy(document)
+    rest = copy.deepcopy(layers.document)
     found: dict[Steps, _Mistake] = {}
     file: File | None = None
     for _ in range(MISTAKES_MAX):
@@ -72,7 +84,8 @@ def _converted(path: Path, text: str, document: dict[str, Any]) -> Decoded:
             if not mistake.steps or not without(rest, mistake.steps):
                 break
     ordered = sorted(found.values(), key=lambda mistake: line_of(text, mistake.steps) or 0)
-    return Decoded(text, file, tuple(_invalid(path, text, mistake) for mistake in ordered))
+    errors = tuple(_invalid(layers.place(mistake.steps), mistake) for mistake in ordered)
+    return Decoded(text, file, errors, layers)
 
 
 class _Mistake(Exception):
@@ -132,7 +145,7 @@ def table(path: Path, text: str, value: object, kind: type[T], *steps: str) -> T
     try:
         return _part(value, kind, steps)
     except _Mistake as mistake:
-        raise _invalid(path, text, mistake) from None
+        raise _invalid(texts_place(str(path), text, mistake.steps), mistake) from None
 
 
 def _part(value: object, kind: Any, above: Steps) -> Any:
@@ -179,7 +192,7 @@ def _bare(info: Any) -> Any:
     return info
 
 
-def _invalid(path: Path, text: str, mistake: _Mistake) -> Invalid:
+def _invalid(place: str, mistake: _Mistake) -> Invalid:
     value = _VALUE.search(mistake.message)
     name = value[1] if value else str(mistake.steps[-1]) if mistake.steps else ""
     step = f"Correct {FILE}; `lichen doctor` reads it again."
@@ -187,10 +200,4 @@ def _invalid(path: Path, text: str, mistake: _Mistake) -> Invalid:
         (close,) = get_close_matches(name, mistake.known, 1) or ("",)
         step = f"Did you mean {close!r}? " if close else ""
         step += f"It knows: {', '.join(mistake.known)}."
-    return Invalid(f"{mistake.message}.", code=CODE, next_step=step, place=texts_place(str(path), text, mistake.steps))
-
-
-def place_in(path: Path, text: str, *steps: str | int) -> str:
-    """The place of something in the file: `file:line: a.b[0]`."""
-    line = line_of(text, steps)
-    return f"{path}: {spelt(steps)}" if line is None else f"{path}:{line}: {spelt(steps)}"
+    return Invalid(f"{mistake.message}.", code=CODE, next_step=step, place=place)

@@ -134,9 +134,11 @@ class ServeMcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Serve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What strangers get of the machine: which proxies may say for whom they speak, how many are let in, and how much
-    of the disk is kept from them for operators."""
+    """Where it is listened, and what strangers get of the machine: which proxies may say for whom they speak, how many
+    are let in, and how much of the disk is kept from them for operators."""
 
+    host: Annotated[str, msgspec.Meta(min_length=1, max_length=253)] = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8080  # 0 takes a free one
     trusted_proxies: tuple[str, ...] = ()  # addresses or networks
     connections: Many = 2_000
     connections_per_address: Many = 200

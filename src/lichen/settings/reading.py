@@ -14,12 +14,13 @@ from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
 from lichen.settings.components.table import alike
-from lichen.settings.decoding import Decoded, decode, place_in, table
+from lichen.settings.decoding import Decoded, decode, table
 from lichen.settings.file import FILE, File, Settings, Tenant
 from lichen.settings.issuers.table import wrong_with_issuers
+from lichen.settings.layers.layers import Layers
 from lichen.settings.mcpfiles import McpFile, Tables, tables_of
 from lichen.settings.packs.table import unknown_in
-from lichen.settings.places import Step
+from lichen.settings.places import Step, spelt
 from lichen.settings.providers import Providers, wrong_with_providers
 from lichen.settings.schedules.table import wrong_with_schedules
 from lichen.settings.secrets import shared_by_mistake, wrong_with, wrong_with_stores
@@ -36,10 +37,11 @@ class Read(NamedTuple):
     text: str
     settings: Settings | None
     errors: tuple[Invalid, ...]
+    layers: Layers = Layers(())
 
     def place(self, *steps: Step) -> str:
         """The place of something in the file: `file:line: a.b[0]`."""
-        return place_in(self.path, self.text, *steps)
+        return self.layers.place(steps) if self.layers.layers else f"{self.path}: {spelt(steps)}"
 
     def table(self, value: object, kind: type[T], *steps: str) -> T:
         """What a table at a place of the file says, as `kind`. Raises Invalid (`settings_invalid`) with its line."""
@@ -63,9 +65,9 @@ def find(start: Path) -> Path:
 
 def read(path: Path, *, environ: Mapping[str, str]) -> Read:
     """What the file at `path` says. `LICHEN_HOME` of `environ` overrides where data lives. Runs no code of anybody."""
-    decoded = decode(path)
+    decoded = decode(path, environ)
     if decoded.file is None:
-        return Read(path, decoded.text, None, decoded.errors)
+        return Read(path, decoded.text, None, decoded.errors, decoded.layers)
     settings = _settings(path.resolve(), decoded.file, environ)
     tables, errors = _from_files(settings, environ)
     own = keyed_in(settings.root)
@@ -107,7 +109,7 @@ def _from_files(settings: Settings, environ: Mapping[str, str]) -> Tables:
 
 
 def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple[McpTable, ...]) -> Read:
-    found = Read(path, decoded.text, settings, decoded.errors)
+    found = Read(path, decoded.text, settings, decoded.errors, decoded.layers)
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
     more += _shared_secrets(found, settings)
     more += _shared_hosts(found, settings)

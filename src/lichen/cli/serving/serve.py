@@ -18,9 +18,8 @@ from lichen.cli.show.screen import Screen, note
 if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
     from lichen.serve.http.lines import LineFormat
-    from lichen.settings import Settings
+    from lichen.settings import Serve, Settings
 
-PORT = 8080
 FILES = 8_192  # open at once: every connection is one, and the system's usual 1,024 are soon used up
 LogFormat = Annotated[
     Literal["text", "json"], typer.Option("--log-format", help="How the process's log on stderr is written.")
@@ -39,10 +38,12 @@ PLAIN = (
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.", metavar="ADDRESS")] = "127.0.0.1",
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on, instead of [serve] host.", metavar="ADDRESS")
+    ] = None,
     port: Annotated[
-        int, typer.Option(envvar="LICHEN_PORT", help="The port; 0 takes a free one.", min=0, max=65_535)
-    ] = PORT,
+        int | None, typer.Option(help="The port, instead of [serve] port; 0 takes a free one.", min=0, max=65_535)
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve the demo shop if there is no project, with keys to try it.")
     ] = False,
@@ -66,17 +67,19 @@ def serve(
     if only in ("gateway", "egress"):
         from lichen.cli.serving.apart import serve_apart
 
-        serve_apart(only, screen, workspace, host, port, lines=(log_format, log_level))
+        address, number = _listening(read_settings(workspace).serve, host, port)
+        serve_apart(only, screen, workspace, address, number, lines=(log_format, log_level))
         return
     connection = Connection(workspace)
     write_lines(connection.project.settings, log_format, log_level)
-    with hosting(connection, Port(host, port), on_bus=only == "runner") as found:
+    address, number = _listening(connection.project.settings.serve, host, port)
+    with hosting(connection, Port(address, number), on_bus=only == "runner") as found:
         assert found.owner.port is not None
         url = _url(found.owner.port)
         keys = _keys(connection, url) if demo else None
         for notice in (
             *found.owner.notices,
-            *_warnings(host, connection.project.settings),
+            *_warnings(address, connection.project.settings),
             *_asked(connection.project),
         ):
             note(notice)
@@ -86,6 +89,23 @@ def serve(
         event("stopping", {"url": url})
         screen.line("Letting what has begun end.", "dim")
     event("stopped", {"url": url})
+
+
+def _listening(said: Serve, host: str | None, port: int | None) -> tuple[str, int]:
+    """Where to listen: as the command says, else as the settings do."""
+    return host or said.host, said.port if port is None else port
+
+
+def read_settings(workspace: Workspace) -> Settings:
+    """The settings of a project whose parts are not loaded. Raises the first mistake in them."""
+    import os
+
+    from lichen.settings.reading import read
+
+    found = read(workspace.needed(), environ=os.environ)
+    if found.settings is None or found.errors:
+        raise found.errors[0]
+    return found.settings
 
 
 def write_lines(settings: Settings, log_format: LineFormat, log_level: str) -> None:

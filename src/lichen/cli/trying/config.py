@@ -26,8 +26,8 @@ def explain(
 ) -> None:
     """Shows each setting with the line, variable or option that says it, or that it is the default.
 
-    A default gives way to lichen.toml, for the data directory that to LICHEN_HOME, and that to --home. What stands in
-    tables that are for secrets is not shown. Nothing has to run.
+    A default gives way to the user's own file, that to lichen.toml, that to a variable, and that to an option. What
+    stands in tables that are for secrets is not shown. Nothing has to run.
     """
     import msgspec
 

@@ -1,9 +1,8 @@
-"""Every value that `lichen.toml` has or could have, and who says it: the last of default, file, variable and option."""
+"""Every value that settings have or could have, and who says it: the last of default, user, file, variable, option."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -13,7 +12,8 @@ import msgspec
 from lichen.core.words.errors import NotFound
 from lichen.settings.decoding import decode
 from lichen.settings.file import CHANNEL
-from lichen.settings.places import Step, line_of, spelt
+from lichen.settings.layers.layers import Layers, says
+from lichen.settings.places import Step, spelt
 from lichen.settings.providers import PROVIDERS
 
 HOME: Final = "lichen.home"
@@ -26,7 +26,7 @@ _SECRET_NAME: Final = re.compile(r"(?i)token|secret|passw|key$|private|credentia
 _MOVED: Final[Mapping[str, tuple[str, ...]]] = {CHANNEL: (), PROVIDERS: ("models",)}  # where the file has these tables
 _USERINFO: Final = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 
-Kind = Literal["default", "file", "variable", "option"]
+Kind = Literal["default", "user", "bundle", "file", "variable", "option"]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -43,11 +43,10 @@ def origins(path: Path, *, environ: Mapping[str, str], option: str = "") -> tupl
 
     Raises Invalid (`settings_invalid`), the first mistake of the file.
     """
-    decoded = decode(path)
+    decoded = decode(path, environ)
     if decoded.file is None or decoded.errors:
         raise decoded.errors[0]
-    said = tomllib.loads(decoded.text)
-    found = (_origin(path, decoded.text, said, steps, value) for steps, value in _leaves((), decoded.file))
+    found = (_origin(decoded.layers, steps, value) for steps, value in _leaves((), decoded.file))
     return tuple(_overridden(each, environ, option) if each.key == HOME else each for each in found)
 
 
@@ -67,12 +66,11 @@ def _overridden(origin: Origin, environ: Mapping[str, str], option: str) -> Orig
     return Origin(origin.key, given, "variable", VARIABLE) if given else origin
 
 
-def _origin(path: Path, text: str, said: object, steps: tuple[Step, ...], value: Any) -> Origin:
-    key = spelt(steps)
-    if not _is_said(said, steps):
+def _origin(layers: Layers, steps: tuple[Step, ...], value: Any) -> Origin:
+    key, layer = spelt(steps), layers.of(steps)
+    if not says(layer.document, steps):
         return Origin(key, value, "default")
-    line = line_of(text, steps)
-    return Origin(key, _shown(steps, value), "file", str(path) if line is None else f"{path}:{line}")
+    return Origin(key, _shown(steps, value), layer.kind, layer.at(steps))
 
 
 def _leaves(steps: tuple[Step, ...], value: object) -> Iterator[tuple[tuple[Step, ...], Any]]:
@@ -105,14 +103,3 @@ def _shown(steps: tuple[Step, ...], value: Any) -> Any:
     if isinstance(value, list):
         return [_shown((), each) for each in cast("list[Any]", value)]
     return value
-
-
-def _is_said(said: object, steps: tuple[Step, ...]) -> bool:
-    for step in steps:
-        if isinstance(said, dict) and step in said:
-            said = cast("dict[Step, object]", said)[step]
-        elif isinstance(said, list) and isinstance(step, int) and step < len(cast("list[object]", said)):
-            said = cast("list[object]", said)[step]
-        else:
-            return False
-    return True
