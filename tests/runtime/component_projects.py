@@ -13,7 +13,9 @@ from lichen.core.words.ids import RunId, run_stream
 from lichen.core.words.scope import Operator, Scope
 from lichen.runtime.project.loading import load
 from lichen.runtime.runtime import Runtime
+from lichen.runtime.views.wait import WaitView
 from tests.cli.projects import Project
+from tests.runtime.world import until
 from tests.tools.wasm.families.guests import Interfaces
 from tests.tools.wasm.families.shapes import guest
 from tests.tools.wasm.guests import binary
@@ -63,6 +65,16 @@ class Asked:
         with suppress(LichenError):
             await self.runtime.runs.result(SCOPE, run, OPS)
         return next(each.code for each in self.records(run) if isinstance(each, e.RunFinished))
+
+    def questions(self) -> tuple[WaitView, ...]:
+        """The questions that are open."""
+        return self.runtime.waits.list(SCOPE, OPS, kinds=("clarification",))
+
+    async def question(self) -> WaitView:
+        """The one question that is open, once there is one."""
+        await until(self.questions)
+        (wait,) = self.questions()
+        return wait
 
     def records(self, run: RunId) -> list[Any]:
         """What was noted of a run."""

@@ -13,7 +13,7 @@ import pytest
 
 from lichen.core.ports.call import CallMeta, GivenAnswer, NeedsAnswer, NotDone, Produced
 from lichen.core.remote.server import Asks, Server
-from lichen.tools.mcp.asking import SECRET
+from lichen.tools.arguments.forms import SECRET
 from lichen.tools.mcp.connection import Connection
 from lichen.tools.mcp.failures import ServerGone
 from tests.runtime.world import until

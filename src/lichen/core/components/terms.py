@@ -76,7 +76,8 @@ class AskedTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class ComponentTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One component. `digest` pins its file, `config` is what it is configured with; `only` and `without` name
-    operations. Its words are a stranger's unless `origin` says `records`."""
+    operations. `asks`: it may ask whoever a call is for something before it goes on. Its words are a stranger's unless
+    `origin` says `records`."""
 
     name: str
     digest: Digest = ""
@@ -85,6 +86,7 @@ class ComponentTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: CallLimits = CallLimits()
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 30.0
     origin: Origin = "third_party"
+    asks: bool = False
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     operations: Mapping[str, AskedTerms] = {}

@@ -16,6 +16,15 @@ from lichen.flows.text.reach import fields_of
 
 _EVENTS: Final[Mapping[Outcome, Event]] = {"denied": "denied", "timed_out": "timeout", "cancelled": "cancelled"}
 _NAMING: Final = ("component", "component_ref", "operation", "op")
+MCP_TOOL_ERROR: Final = "MCP_TOOL_ERROR"
+MCP_ROUTER_ERROR: Final = "MCP_ROUTER_ERROR"
+MCP_CONFIG_ERROR: Final = "MCP_CONFIG_ERROR"
+_CONFIG: Final = frozenset(
+    ("tool_unavailable", "version_gone", "arguments_invalid", "invalid_call", "sign_in_needed", "credential_refused",
+     "delegation_refused", "server_unproved", "asks_not_allowed")
+)  # fmt: skip
+_SAID: Final = frozenset(("component_failed", "component_asks", "component_error"))
+_ROUTER: Final = frozenset(("unavailable", "server_error", "lease_lost", "result_unreadable", "tool_circuit_open"))
 _ENVELOPE: Final = frozenset(("input", "config"))
 
 
@@ -64,6 +73,15 @@ def _mcp_ended(visit: Visit, result: CallResult) -> Step:
     return step
 
 
+def mcp_code(code: str) -> str:
+    """What upstream calls a failure of an `mcp` node: the tool says so, the server or router does not answer, or what
+    the node says cannot be asked."""
+    if code in _CONFIG:
+        return MCP_CONFIG_ERROR
+    is_stopped = code.startswith("component_") and code not in _SAID
+    return MCP_ROUTER_ERROR if code in _ROUTER or is_stopped else MCP_TOOL_ERROR
+
+
 def _agent(visit: Visit) -> Step:
     """What the agent is asked: `message` of the payload, or what the flow was told. `arguments` go as they are."""
     fields = visit.fields()
@@ -106,5 +124,5 @@ def _reported(payload: Any, error: Any, usual: str) -> Failed:
 
 
 TOOL = Kind(_tool, ended=_ended, target="tool")
-MCP = Kind(_mcp, ended=_mcp_ended, target="tool")
+MCP = Kind(_mcp, ended=_mcp_ended, target="tool", also=mcp_code)
 AGENT = Kind(_agent, ended=_agent_ended, target="agent")

@@ -11,6 +11,7 @@ What upstream's runner (greentic-runner) does otherwise, and why not here:
 - `state.get` and `state.set` are the tenant's there; here the session's unless `scope` says `user` or `tenant`.
 - The configuration of a component is an argument of its tool here, `config`.
 - `flow.parallel` and `flow.each` are Lichen's own.
+- A component jumps to any flow of its pack there; here to those that a `flow.call` or `flow.goto` of its flow names.
 - `card` and other components are not built in; they are tools that the runtime must be given.
 As upstream: `flow.goto` at most three times at once, and a node none of whose conditions fits waits for a message.
 """

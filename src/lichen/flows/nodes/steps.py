@@ -57,17 +57,26 @@ class Enter(NamedTuple):
 
 
 class Jump(NamedTuple):
-    """The walk goes on at another node of this flow, or in another flow that takes this one's place."""
+    """The walk goes on at another node of this flow, or in another flow that takes this one's place. `most` bounds how
+    often a plan jumps, where whoever jumps says so."""
 
     flow: str
     node: str
     entry: Any
+    most: int | None = None
 
 
 class Leave(NamedTuple):
     """The flow is over; this is what it gives."""
 
     payload: Any
+
+
+class Respond(NamedTuple):
+    """The flow is over, this is what it gives, and the text goes to the customer."""
+
+    payload: Any
+    text: str
 
 
 class Fork(NamedTuple):
@@ -90,7 +99,7 @@ class Fork(NamedTuple):
         return len(self.nodes if self.items is None else self.items)
 
 
-Step = Done | Failed | Wait | Invoke | Enter | Jump | Leave | Fork
+Step = Done | Failed | Wait | Invoke | Enter | Jump | Leave | Respond | Fork
 
 
 class Heard(NamedTuple):
@@ -132,3 +141,4 @@ class Kind(NamedTuple):
     ended: Callable[[Visit, CallResult], Step] | None = None
     target: Literal["", "tool", "agent", "flow"] = ""
     is_silent: bool = False  # what it gives is never said to the customer
+    also: Callable[[str], str] | None = None  # the name that its routes may have for a code of its failure besides

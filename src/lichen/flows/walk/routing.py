@@ -61,14 +61,15 @@ def way(
     got."""
     roots = _roots(output, event, heard)
     values = position.context(frame, roots, {**fields_of(output.payload), **(heard or {})})
-    return _taken(ready, _told(output, event), values, is_failure=event is not None)
+    return _taken(ready, _told(ready, output, event), values, is_failure=event is not None)
 
 
-def _told(output: Output, event: Event | None) -> tuple[str, ...]:
+def _told(ready: Ready, output: Output, event: Event | None) -> tuple[str, ...]:
     """What a node's result tells its routes, the most telling first. `event` of None is a success."""
     if event is not None:
         own = () if event == "error" else (event, f"on_{event}", *_ALSO.get(event, ()))
-        return (output.code, *own, "error", "failed", "on_error")
+        also = () if ready.kind.also is None or own else (ready.kind.also(output.code),)
+        return (output.code, *also, *own, "error", "failed", "on_error")
     fields = fields_of(output.payload)
     said = tuple(fields[name] for name in ("outcome", "status") if isinstance(fields.get(name), str))
     return (*said, output.status, *(() if output.status == "skipped" else _SUCCESS))

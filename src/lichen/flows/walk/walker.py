@@ -17,8 +17,9 @@ from lichen.core.ports.plan import CallResult, Message, Plan, PlanInput, WaitAns
 from lichen.flows.nodes import fork
 from lichen.flows.nodes.ask import WAIT_EXPIRES_S, ended
 from lichen.flows.nodes.context import text_of
+from lichen.flows.nodes.control import controlled
 from lichen.flows.nodes.frames import FRAMES_MAX, Frame, Output, Strand
-from lichen.flows.nodes.steps import Done, Enter, Event, Failed, Fork, Heard, Invoke, Jump, Leave, Step, Wait
+from lichen.flows.nodes.steps import Done, Enter, Event, Failed, Fork, Heard, Invoke, Jump, Leave, Respond, Step, Wait
 from lichen.flows.text.expr import holds
 from lichen.flows.text.rendering import RenderError
 from lichen.flows.walk import routing
@@ -31,6 +32,7 @@ from lichen.flows.walk.underway import Overdue, again, call_of, given, is_overdu
 
 VISITS_MAX: Final = 1_000  # nodes of one plan
 VISITS_ON_MAX: Final = 20_000  # of plans that follow each other with nothing from outside
+COMPONENT: Final = "component"  # the tag of tools that are components
 JUMPS_MAX: Final = 3  # `flow.goto` of one plan, as upstream
 PARKED_MAX: Final = 16  # messages in a row that fit no route
 SAYS_MAX: Final = 100  # messages of one plan
@@ -173,10 +175,18 @@ class Walk:
             if isinstance(came, WaitAnswer):
                 return self._heard(frame, ready, Heard(came.outcome, body_of(came.body)))
             if ready.kind.ended is not None:
-                return ready.kind.ended(self._position.visited(frame, ready), came)
+                return self._led(frame, came, ready.kind.ended(self._position.visited(frame, ready), came))
         except RenderError as error:
             return Failed(error.code, error.message)
         return Failed("interrupted", "", "cancelled")
+
+    def _led(self, frame: Frame, came: CallResult, step: Step) -> Step:
+        """Where a component leads the flow, if it was one that was asked and it says so."""
+        if not isinstance(step, Done) or not any(
+            spec.name == came.tool and COMPONENT in spec.tags for spec in self._input.tools
+        ):
+            return step
+        return controlled(step, frame.flow, self._position.flows, frame.entry)
 
     def _heard(self, frame: Frame, ready: Ready, heard: Heard) -> Move:
         if heard.outcome == "answered":
@@ -227,6 +237,9 @@ class Walk:
             case Leave(payload):
                 self._transcript.note(frame, "ok")
                 return self._over(payload, text_of(payload), is_said=False)
+            case Respond(payload, text):
+                self._transcript.note(frame, "ok")
+                return self._over(payload, text, is_said=True)
             case Fork():
                 return self._fork(frame, step)
             case _:
@@ -261,14 +274,17 @@ class Walk:
 
     def _jump(self, frame: Frame, jump: Jump) -> Step | None:
         self._jumps += 1
-        if self._jumps > JUMPS_MAX:
-            return Failed("goto_too_often", f"It jumps more than {JUMPS_MAX} times at once.")
+        most = JUMPS_MAX if jump.most is None else min(jump.most, JUMPS_MAX)
+        if self._jumps > most:
+            return Failed("goto_too_often", f"It jumps more than {most} times at once.")
         self._transcript.note(frame, "ok")
         if jump.flow and jump.flow != frame.flow:
             return self._position.replace(frame, jump.flow, _entry(jump.entry), jump.node)
-        if jump.node not in self._position.flows[frame.flow].nodes:
-            return Failed("node_unknown", jump.node)
-        frame.go(jump.node)
+        flow = self._position.flows[frame.flow]
+        node = jump.node or flow.flow.start
+        if node not in flow.nodes:
+            return Failed("node_unknown", node)
+        frame.go(node)
         return None
 
     # -- branches ------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ class ComponentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     It has what it declares, as far as `allow` grants it: `secrets` by name, `state` to `read` or `write`, hosts for
     `http` (in our own network and in the clear only where it is `private`), `telemetry`, `random`, `clocks`, and the
     variables of `env`. `limits` are of each call.
-    `only` and `without` name operations; `operations` say, by their names, what is known of them better than the
-    component says.
+    `asks`: it may ask whoever a call is for something before it goes on. `only` and `without` name operations;
+    `operations` say, by their names, what is known of them better than the component says.
     """
 
     name: Name
@@ -32,6 +32,7 @@ class ComponentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     limits: CallLimits = CallLimits()
     timeout_s: Seconds = 30.0
     origin: Origin = "third_party"
+    asks: bool = False
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     operations: Mapping[str, AskedTerms] = {}

@@ -31,6 +31,7 @@ class Named(NamedTuple):
     config: Any = None
     is_private: bool = False
     variables: Mapping[str, str] = {}
+    may_ask: bool = False
 
 
 class Component:
@@ -41,6 +42,16 @@ class Component:
         self._compiled, self._named = compiled, named
         self._lock = threading.Lock()
         self._program: Program | None = None
+
+    @property
+    def name(self) -> str:
+        """What the project calls it."""
+        return self._named.name
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether it may ask people something before it goes on."""
+        return self._named.may_ask
 
     @property
     def config(self) -> Any:

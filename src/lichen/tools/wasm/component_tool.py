@@ -25,6 +25,7 @@ from lichen.core.state.port import States
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.tools.arguments.described import canonical, read
 from lichen.tools.egress.reach import Reach
+from lichen.tools.wasm.asking import asks, heard, question_of, with_said
 from lichen.tools.wasm.component import Component
 from lichen.tools.wasm.port import STILL, Answered, Invocation, Reported, Services, Surroundings, TenantContext, Trapped
 from lichen.tools.workers.placement import StillRunning, Workers
@@ -111,12 +112,14 @@ class ComponentTool:
     async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
         """What the component answers, with what it wrote beside it for operators.
 
-        Raises NotDone for a failure that it reports and for a trap, InDoubt for a trap after it was let act.
+        Raises NotDone for a failure that it reports and for a trap, InDoubt for a trap after it was let act,
+        NeedsAnswer where it asks something first and may.
         """
         assert self._workers is not None, "a runtime binds components to its threads"
         call = self._component.call(meta, asyncio.get_running_loop(), self._services)
         context = context_of(meta, self._services.around.clock())
-        asked = Invocation(self.operation, args.fields, context, self._component.config)
+        before = heard(meta.answer)
+        asked = Invocation(self.operation, with_said(args.fields, before.said), context, self._component.config)
         owner = Owner(f"{meta.scope.tenant}/{meta.scope.env}", self.spec.name)
         try:
             answered = await self._workers.in_thread(
@@ -132,6 +135,8 @@ class ComponentTool:
             raise _ended(trapped, call, self.spec) from None
         except Invalid as error:
             raise _failed(call, self.spec, error.code, error.message) from None
+        if self._component.may_ask and asks(answered) and not (call.has_acted and self.spec.effects == "once"):
+            raise question_of(self._component.name, answered, before)
         return self._produced(answered, call)
 
     def _produced(self, answered: Answered, call: HostCall) -> Produced:

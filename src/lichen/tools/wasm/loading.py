@@ -99,7 +99,7 @@ def _found(
     imported = _wanted(exports)
     granted = terms.allow.of(imported if manifest is None else manifest.capabilities.besides(imported))
     variables = {name: terms.allow.env[name] for name in granted.variables}
-    named = Named(terms.name, granted, terms.limits, terms.config, terms.allow.private, variables)
+    named = Named(terms.name, granted, terms.limits, terms.config, terms.allow.private, variables, terms.asks)
     component = Component(compiled, named, fitting[0], digest)
     described = _described(component, manifest, place)
     return _Found(component, described, granted, tuple(family.name for family in fitting[1:]))

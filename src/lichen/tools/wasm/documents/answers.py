@@ -34,6 +34,8 @@ def answered(said: Any, metadata: Mapping[str, Any] | None = None) -> Answered:
         return Answered(said, failure(error, MCP_TOOL_ERROR, said), told)
     if isinstance(outcome := fields.get("outcome"), str) and 0 < len(outcome) <= CODE_CHARS_MAX:
         told["outcome"] = outcome
+    if isinstance(table(fields.get("elicitation")).get("message"), str):  # as the adapter of a router says it
+        told["elicit"] = table(fields["elicitation"])
     control = table(fields.get("greentic_control"))
     if control.get("v") == 1 and control.get("action") in _ACTIONS:
         told["greentic_control"] = control
