@@ -170,6 +170,9 @@ ENTRIES: dict[str, Entry] = {
     "Runs.show": Entry("run.read", lambda w, a: w.runtime.runs.show(a.scope, w.done, a.actor), True),
     "Runs.explain": Entry("run.read", lambda w, a: w.runtime.runs.explain(a.scope, w.done, a.actor), True),
     "Runs.replay": Entry("run.read", lambda w, a: w.runtime.runs.replay(a.scope, w.done, a.actor), True),
+    "Runs.trace": Entry(
+        "run.read", lambda w, a: w.runtime.runs.trace(a.scope, w.done, a.actor), True, also="run.contents"
+    ),
     "Runs.pieces": Entry("run.read", lambda w, a: w.runtime.runs.pieces(a.scope, w.done, a.actor), True),
     "Runs.partials": Entry(
         "run.result", lambda w, a: w.runtime.runs.partials(a.scope, w.done, a.actor), True, says=True

@@ -4,8 +4,8 @@ Others take these names.
 """
 
 from lichen.evals.document import Suite, read, suite_files
-from lichen.evals.flowtests import flow_tests, flows_tried, junit
 from lichen.evals.holding import tried
+from lichen.evals.plays.flowtests import flow_tests, flows_tried, junit
 from lichen.evals.recorded import case_of, written
 from lichen.evals.report import Report, read_report
 from lichen.evals.suite import scope_of, suite_name

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.agents.models.model import ScriptedModel
-from lichen.core.ports.call import Arguments, CallMeta, CannotTell, NotDone, Probe, Resources, Tool, ToolSpec
+from lichen.core.ports.call import Arguments, CallMeta, CannotTell, NotDone, Probe, Produced, Resources, Tool, ToolSpec
 from lichen.core.ports.model import ModelCall, ModelReply
 from lichen.core.words.errors import NotFound
 from lichen.core.words.ids import ToolName
 from lichen.evals.document import ModelSays, Stub
+
+Ask = Callable[[str, Any], Stub]
+"""Says what a call of a tool gives, by its name and arguments."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A tool that is there only by name, and may ask what it gives where no stub says so."""
+
+    @property
+    def asks(self) -> Ask | None:
+        """Asks, by name and arguments."""
+        ...
 
 
 class Stubbed:
@@ -44,14 +57,14 @@ class Stubbed:
             return await self._tool.facts(args, meta)
         return msgspec.json.encode(stub.facts)
 
-    async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
+    async def execute(self, args: Arguments, meta: CallMeta) -> bytes | Produced:
         """What the stub says. Raises NotDone (its `error`, else `stub_missing`)."""
         stub = self._of(args)
+        if stub is None and isinstance(self._tool, Asking) and self._tool.asks is not None:
+            return await self._tool.execute(args, meta)
         if stub is None:
             raise NotDone("The eval has no stub for these arguments.", code="stub_missing", retryable=False)
-        if stub.error:
-            raise NotDone(f"The eval says: {stub.error}.", code=stub.error, retryable=False)
-        return msgspec.json.encode(stub.result)
+        return given(stub)
 
     async def probe(self, args: Arguments, meta: CallMeta) -> Probe:
         """Nobody can tell."""
@@ -60,6 +73,13 @@ class Stubbed:
     def _of(self, args: Arguments) -> Stub | None:
         given = msgspec.json.decode(args.data)
         return next((stub for stub in self._stubs if fits(stub.args, given)), None)
+
+
+def given(stub: Stub) -> bytes:
+    """What a stub says, as JSON. Raises NotDone (its `error`)."""
+    if stub.error:
+        raise NotDone(f"The eval says: {stub.error}.", code=stub.error, retryable=False)
+    return msgspec.json.encode(stub.result)
 
 
 def fits(expected: Any, given: Any) -> bool:

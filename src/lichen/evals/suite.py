@@ -6,23 +6,21 @@ import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from lichen.agents import document
-from lichen.agents.agent import Agent
 from lichen.core.ports.model import Model
 from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import SYSTEM, Scope
 from lichen.evals.checks import missed, with_expected
 from lichen.evals.document import Case, Judge, Stub, Suite, Turn
 from lichen.evals.judge import Verdict, calibrated, judge_agent, verdict_of
+from lichen.evals.stage import on_stage
 from lichen.evals.stubs import script, stubbed
 from lichen.evals.trial import Happened, Held, held, spent_in
 from lichen.runtime.project.project import Project
-from lichen.runtime.runtime import Runtime
 from lichen.runtime.trials.result import (
     Begun,
     Calibrated,
@@ -35,11 +33,9 @@ from lichen.runtime.trials.result import (
     Versions,
 )
 from lichen.runtime.views.story.call import Call
-from lichen.testing.worlds import LiveClock, World, WorldClock
+from lichen.testing.worlds import World
 
 T = TypeVar("T")
-
-OFFLINE: Final = ("echo", "scripted", "recorded")  # providers that no time passes for
 
 
 class Trials:
@@ -109,19 +105,9 @@ class Trials:
         agents = stubbed(self._project.agents, stubs)
         judges = (judge_agent(judge),) if judge is not None else ()
         models = _scripts(self._project, self._scope, case)
-        with TemporaryDirectory(prefix="lichen-eval-") as home:
-            settings = msgspec.structs.replace(self._project.settings, home=Path(home))
-            project = msgspec.structs.replace(self._project, agents=(*agents, *judges), settings=settings)
-            is_live = _is_live((*agents, *judges), models)
-            async with World(
-                lambda: Runtime.of(project),
-                self._scope,
-                seed=seed,
-                models=models,
-                clock=LiveClock() if is_live else WorldClock(),
-                shares=self._project.settings.home if is_live else None,
-            ) as world:
-                return await work(world)
+        staged = msgspec.structs.replace(self._project, agents=(*agents, *judges))
+        async with on_stage(staged, self._scope, seed=seed, models=models) as world:
+            return await work(world)
 
 
 def suite_name(path: Path, project: Project) -> str:
@@ -144,12 +130,6 @@ def _scripts(project: Project, scope: Scope, case: Case | None) -> Mapping[str, 
         return {}
     target = case.agent or project.route(scope.tenant, case.channel).target
     return {target: script(case.replies)}
-
-
-def _is_live(agents: Sequence[Agent], models: Mapping[str, Model]) -> bool:
-    """Whether something is asked over a network, so that time is everybody's."""
-    asked = [name for agent in agents if agent.name not in models for name in getattr(agent.planner, "models", ())]
-    return any(name.partition(":")[0] not in OFFLINE for name in asked)
 
 
 async def _judged(world: World, turn: Turn, happened: Happened, number: int, judged: list[Judged]) -> list[Miss]:

@@ -43,12 +43,13 @@ async def held(world: World, case: Case) -> Held:
     """Holds the conversation of a case in a world. Raises what opening it raises."""
     began_us = world.clock.now_us()
     talk = await world.talk(case.person, agent=case.agent, channel=case.channel, language=case.language)
-    turns = [await _happened(world, talk, turn) for turn in case.turn]
+    turns = [await happened(world, talk, turn) for turn in case.turn]
     seconds = (world.clock.now_us() - began_us) / 1e6
     return Held(tuple(turns), world.calls(), msgspec.structs.replace(spent_in(world), seconds=seconds))
 
 
-async def _happened(world: World, talk: Talk, turn: Turn) -> Happened:
+async def happened(world: World, talk: Talk, turn: Turn) -> Happened:
+    """What a turn of a conversation brings."""
     before, visited = world.calls(), len(_visits(world))
     try:
         said = await _happen(world, talk, turn)

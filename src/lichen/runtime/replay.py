@@ -134,9 +134,9 @@ async def _checked(
         return msgspec.structs.replace(check, not_replayed=reason)
     try:
         recorded = _recorded(planned, journal.log.contents(record.stream, record.n))
-        past = _Past(journal, state)
+        past = Past(journal, state)
         act = Act(services, past, state)
-        asked = plan_input(act, agent, now_us=record.ts_us, model=_no_model)
+        asked = plan_input(act, agent, now_us=record.ts_us, model=no_model)
         plan = worded_plan(act, valued(act, await agent.planner.plan(asked)))
     except ContentErased:
         return msgspec.structs.replace(check, not_replayed="erased")
@@ -156,11 +156,12 @@ def _reason_not_to(agent: AgentDef | None, state: RunState, planned: e.Planned) 
     return "attempt_failed" if planned.error else None
 
 
-async def _no_model(model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> NoReturn:
+async def no_model(model: Model, request: ModelRequest, deltas: Deltas | None = None, /) -> NoReturn:
+    """A model that nothing is asked of. Raises Denied (`replaying`)."""
     raise Denied("Nothing is asked of a model while a run is replayed.", code="replaying")
 
 
-class _Past(Journal):
+class Past(Journal):
     """The log as it was when a run was in `state`: what came later is not there."""
 
     def __init__(self, journal: Journal, state: RunState) -> None:

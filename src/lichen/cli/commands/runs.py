@@ -9,11 +9,12 @@ import typer
 
 from lichen.cli.commands.sessions import Sources, Why
 from lichen.cli.here.caller import Caller, calling
-from lichen.cli.here.client import Client, segment
+from lichen.cli.here.client import segment
 from lichen.cli.here.narrowing import narrowing
+from lichen.cli.here.seeking import found, whose
 from lichen.cli.show.moments import moment
 from lichen.cli.show.waiting import tell_waiting
-from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.errors import Invalid
 
 ASKED_CHARS: Final = 48
 INPUT_BYTES_MAX: Final = 64 * 1024
@@ -184,26 +185,3 @@ def _steer(caller: Caller, run: str, verb: str, done: str) -> None:
     caller.client.post(f"runs/{segment(run)}/{verb}")
     if not caller.screen.data({"id": run, "done": verb}):
         caller.screen.line(f"{run} {done}.")
-
-
-def found(caller: Caller, path: str) -> Any:
-    """What is at a path of the named tenant; of whichever tenant has it when none is named."""
-    return _sought(caller, path)[1]
-
-
-def whose(caller: Caller, path: str) -> Client:
-    """The way to the tenant that has something at this path."""
-    return _sought(caller, path)[0]
-
-
-def _sought(caller: Caller, path: str) -> tuple[Client, Any]:
-    if caller.tenant is not None or caller.has_key:
-        return caller.client, caller.client.get(path)
-    missing: NotFound | None = None
-    for scope in caller.client.get("scopes"):
-        client = caller.client.within(scope["tenant"], scope["env"])
-        try:
-            return client, client.get(path)
-        except NotFound as error:
-            missing = error
-    raise missing or NotFound("No tenant is declared.", code="tenant_unknown")

@@ -13,7 +13,7 @@ import typer
 
 from lichen.cli.here.trust import check_trust, nearest
 from lichen.cli.show.screen import Screen, note
-from lichen.cli.trying import steps
+from lichen.cli.trying import playing, steps
 from lichen.core.words.errors import LichenError, NotFound
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ app.command("add-step")(steps.add_step)
 app.command("update-step")(steps.update_step)
 app.command("delete-step")(steps.delete_step)
 app.command("bind-component")(steps.bind_component)
+app.command("run")(playing.play)
+app.command("trace")(playing.trace)
+app.command("replay")(playing.replay)
 
 
 class Format(StrEnum):

@@ -13,6 +13,7 @@ from lichen.core.words.errors import Invalid
 from lichen.flows.ir import Flow
 from lichen.flows.walk.compiled import ReadyFlow, invalid, ready
 from lichen.flows.walk.walker import Walk
+from lichen.flows.walk.watching import Watcher
 
 WALKER = "walk/2"  # part of every digest; a change of meaning gets a new number
 
@@ -66,6 +67,10 @@ class FlowPlanner:
     async def plan(self, input: PlanInput) -> Plan:
         """A call, a wait, the answer, or a failure with its code. Never raises for what somebody said or returned."""
         return Walk(self._ready, self.flow.id, self._tools, input).plan()
+
+    def watched(self, input: PlanInput, watcher: Watcher) -> Plan:
+        """The same plan, while somebody looks on."""
+        return Walk(self._ready, self.flow.id, self._tools, input, watcher).plan()
 
     def _check(self, prepared: ReadyFlow) -> None:
         known: Mapping[str, Iterable[str]] = {"flow": self.flows, "agent": self._agents}

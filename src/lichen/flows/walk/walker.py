@@ -29,6 +29,7 @@ from lichen.flows.walk.position import Position
 from lichen.flows.walk.strands import Above, Strands
 from lichen.flows.walk.transcript import Transcript, code_of
 from lichen.flows.walk.underway import Overdue, again, call_of, given, is_overdue, overdue, wait_of
+from lichen.flows.walk.watching import Watcher
 
 VISITS_MAX: Final = 1_000  # nodes of one plan
 VISITS_ON_MAX: Final = 20_000  # of plans that follow each other with nothing from outside
@@ -53,10 +54,18 @@ Move = Step | Plan | Pause | None
 class Walk:
     """Used for one plan and thrown away. `tools` are the names of the tools by what nodes call them."""
 
-    def __init__(self, flows: Mapping[str, ReadyFlow], root: str, tools: Mapping[str, str], input: PlanInput) -> None:
+    def __init__(
+        self,
+        flows: Mapping[str, ReadyFlow],
+        root: str,
+        tools: Mapping[str, str],
+        input: PlanInput,
+        watcher: Watcher | None = None,
+    ) -> None:
         self._input = input
         self._transcript = Transcript()
-        self._position = Position(flows, input, self._transcript.miss)
+        self._position = Position(flows, input, self._miss)
+        self._watcher = watcher
         self._strands = Strands(input)
         self._ready: deque[tuple[Strand, Above, Callable[[], Move]]] = deque()
         self._root = root
@@ -208,9 +217,21 @@ class Walk:
         if ready.when is not None and not holds(ready.when, self._position.context(frame)):
             return Done(None, status="skipped")
         try:
-            return ready.kind.begin(self._position.visited(frame, ready))
+            visit = self._position.visited(frame, ready)
+            if self._watcher is not None:
+                self._watcher.came(self._position, frame, visit.payload)
+            return ready.kind.begin(visit)
         except RenderError as error:
             return Failed(error.code, error.message)
+
+    def _miss(self, frame: Frame, path: str) -> None:
+        self._transcript.miss(frame, path)
+        if self._watcher is not None:
+            self._watcher.missed(path)
+
+    def _seen(self, frame: Frame, output: Output) -> None:
+        if self._watcher is not None:
+            self._watcher.left(self._position, frame, output)
 
     # -- what a step means ---------------------------------------------------------------------------------------
 
@@ -236,6 +257,7 @@ class Walk:
                 return self._jump(frame, step)
             case Leave(payload):
                 self._transcript.note(frame, "ok")
+                self._seen(frame, Output(payload))
                 return self._over(payload, text_of(payload), is_said=False)
             case Respond(payload, text):
                 self._transcript.note(frame, "ok")
@@ -278,6 +300,7 @@ class Walk:
         if self._jumps > most:
             return Failed("goto_too_often", f"It jumps more than {most} times at once.")
         self._transcript.note(frame, "ok")
+        self._seen(frame, Output())
         if jump.flow and jump.flow != frame.flow:
             return self._position.replace(frame, jump.flow, _entry(jump.entry), jump.node)
         flow = self._position.flows[frame.flow]
@@ -371,7 +394,9 @@ class Walk:
             values = self._position.context(frame, roots)
             output.payload = ready.errors.fill(self._position.filling(frame, values, roots["error"]))
         except RenderError as error:
-            return self._uncaught(Failed(error.code, error.message))
+            failed = Failed(error.code, error.message)
+            self._seen(frame, _output(failed))
+            return self._uncaught(failed)
         return self._leave(frame, ready, output, failed.event)
 
     def _leave(self, frame: Frame, ready: Ready, output: Output, event: Event | None) -> Move:
@@ -379,6 +404,7 @@ class Walk:
         no route is about it."""
         output.input = frame.local.get("input")
         self._position.keep(frame, output)
+        self._seen(frame, output)
         way = routing.way(self._position, frame, ready, output, event)
         if isinstance(way, routing.Nowhere) and ready.errors is not None:
             way = routing.way(self._position, frame, ready, output)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lichen.core.deciders import events as e
 from lichen.core.deciders.run import RunState, decide
@@ -44,6 +45,9 @@ from lichen.runtime.views.run import (
 )
 from lichen.runtime.views.story.replies import WaitingReply, waiting_replies
 from lichen.tools.arguments.answer import answer_type
+
+if TYPE_CHECKING:
+    from lichen.flows.trace.document import Trace
 
 
 class Answer(NamedTuple):
@@ -209,6 +213,23 @@ class Runs:
         """Goes through a run again with no effect performed."""
         self._access.look("run.read", scope, actor, of_run(run), what="run")
         return await replay(self._engine.services, self._engine.journal(scope), run)
+
+    def trace(self, scope: Scope, run: RunId, actor: Actor, *, contents: bool = False) -> Trace:
+        """A run of a flow node by node: hashes of what each was given and gave; with `contents` that itself, and what
+        it takes to replay it. Only for whoever may read contents (`run.contents`).
+
+        Raises Invalid (`trace_no_flow`, `trace_too_long`), Conflict (`trace_version_gone`, `trace_diverged`), and
+        ContentErased.
+        """
+        from lichen.flows.trace.making import traced
+        from lichen.runtime.tracing import recorded_run
+
+        about = of_run(run)
+        self._access.ask("run.read", scope, actor, about)
+        self._access.ask("run.contents", scope, actor, about)
+        self._access.look("run.read", scope, actor, about, what="run")
+        made = recorded_run(self._engine.services, self._engine.journal(scope), run)
+        return traced([made], version=version("lichen"), contents=contents)
 
     def show(self, scope: Scope, run: RunId, actor: Actor) -> RunDetail:
         """All of a run, with where the time of its child runs went; contents opened for whoever may read them."""

@@ -9,6 +9,7 @@ import msgspec
 from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import RunId
+from lichen.flows.trace.document import Trace
 from lichen.runtime.replay import Replay
 from lichen.runtime.views.run import Explanation, Outcome, RunDetail, RunStatus, RunSummary
 from lichen.serve.api.route import ApiRoute
@@ -54,6 +55,12 @@ class Patience(Body, frozen=True):
     """How long to wait for the run to end or to come to rest."""
 
     wait_s: WaitS = 0.0
+
+
+class Tracing(Body, frozen=True):
+    """Whether a trace holds what was given and said, or hashes of it alone."""
+
+    contents: bool = False
 
 
 async def list_runs(x: Exchange) -> tuple[RunSummary, ...]:
@@ -134,6 +141,12 @@ async def replay(x: Exchange) -> Replay:
     return await x.runtime.runs.replay(x.scope, _id(x), x.actor)
 
 
+async def trace(x: Exchange) -> Trace:
+    """A run of a flow node by node, in the format of greentic-runner: hashes, or with `contents` also what they are of
+    and what it takes to replay it. Only for whoever may read contents."""
+    return x.runtime.runs.trace(x.scope, _id(x), x.actor, contents=x.query(Tracing).contents)
+
+
 def _id(x: Exchange) -> RunId:
     return RunId(x.part("run"))
 
@@ -148,4 +161,5 @@ ROUTES = (
     ApiRoute("POST", "runs/{run}/pause", "run.pause", pause, fails=(409,)),
     ApiRoute("POST", "runs/{run}/resume", "run.resume", resume, fails=(409,)),
     ApiRoute("POST", "runs/{run}/replay", "run.read", replay),
+    ApiRoute("GET", "runs/{run}/trace", "run.read", trace, query=Tracing, fails=(409,)),
 )

@@ -17,7 +17,7 @@ from lichen.core.ports.call import Arguments, CallMeta, CannotTell, NotDone, Pro
 from lichen.core.ports.plan import Plan, PlanInput
 from lichen.core.words.ids import ToolName
 from lichen.evals.document import Case, Stub
-from lichen.evals.stubs import fits
+from lichen.evals.stubs import Ask, fits, given
 from lichen.flows.ir import Flow
 from lichen.flows.read.load import load
 from lichen.flows.syntax.naming import agent_names, components_of, pack_of, tool_names
@@ -39,7 +39,8 @@ _ANYTHING: Final = {"type": "object"}
 class StandIn:
     """A tool that there is only by name: it takes any object, and a stub says what it gives."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, asks: Ask | None = None) -> None:
+        self.asks = asks
         self.spec = pinned(
             ToolSpec(
                 name=ToolName(name),
@@ -63,7 +64,9 @@ class StandIn:
         return b"{}"
 
     async def execute(self, args: Arguments, meta: CallMeta) -> bytes:
-        """Raises NotDone (`stub_missing`): no stub says what it gives."""
+        """What is said to whoever is asked. Raises NotDone: its error, or `stub_missing` where nobody is asked."""
+        if self.asks is not None:
+            return given(self.asks(self.spec.name, msgspec.json.decode(args.data)))
         message = f"The case has no stub for {self.spec.name} with these arguments."
         raise NotDone(message, code="stub_missing", retryable=False)
 
@@ -77,27 +80,32 @@ class Canned:
 
     pure: bool = True
 
-    def __init__(self, name: str, stubs: Sequence[Stub]) -> None:
+    def __init__(self, name: str, stubs: Sequence[Stub], asks: Ask | None = None) -> None:
         self.digest = f"canned/{name}"
-        self._stubs = tuple(stubs)
+        self._name, self._stubs, self._asks = name, tuple(stubs), asks
 
     async def plan(self, input: PlanInput) -> Plan:
         """The answer, or `stub_missing`."""
         asked = {"message": "\n".join(message.text for message in input.input)}
         stub = next((stub for stub in self._stubs if fits(stub.args, asked)), None)
+        if stub is None and self._asks is not None:
+            stub = self._asks(self._name, asked)
         if stub is None or stub.error:
             return Plan(failure="stub_missing" if stub is None else stub.error)
         return Plan(answer=stub.result if isinstance(stub.result, str) else msgspec.json.encode(stub.result).decode())
 
 
-def alone(path: Path, case: Case) -> tuple[Project, Case]:
-    """The project that a flow is by itself, for one case, with the case as it is held there.
+def alone(path: Path, case: Case, *, asks: Ask | None = None) -> tuple[Project, Case]:
+    """The project that a flow is by itself, for one case, with the case as it is held there. `asks` says what tools
+    and agents give that no stub is about.
 
     Raises FlowInvalid and Invalid for a flow that cannot be walked.
     """
     house = _House(path)
-    agents = {name: Agent(name, planner=Canned(name, _of(case.stubs, name, written))) for name, written in house.agents}
-    flows = flow_agents(house.hosted, tuple(agents.values()), tools=[StandIn(name) for name, _ in house.tools])
+    agents = {
+        name: Agent(name, planner=Canned(name, _of(case.stubs, name, written), asks)) for name, written in house.agents
+    }
+    flows = flow_agents(house.hosted, tuple(agents.values()), tools=[StandIn(name, asks) for name, _ in house.tools])
     target = next(agent.name for agent in flows if _is_of(agent, path))
     operator = DeclaredActor(OPERATOR, "operator", ("operator", *house.roles))
     tenant = Tenant(agent=target, actors=(operator,), webchat=WebChat(), development=("dev",))

@@ -13,8 +13,8 @@ import msgspec
 from lichen.core.words.errors import NotFound
 from lichen.evals.document import read
 from lichen.evals.holding import Progress, tried
+from lichen.evals.plays.standins import alone
 from lichen.evals.report import Report
-from lichen.evals.standins import alone
 from lichen.runtime.trials.result import Tried
 
 SUFFIX: Final = ".test.toml"
