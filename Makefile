@@ -55,6 +55,7 @@ WORKERS ?= logical
 test: dev
 	@tests/browser.sh
 	@tests/squashfs.sh
+	@tests/registry.sh
 	$(VENV)/bin/pytest -n $(WORKERS) --dist worksteal
 
 check: dev
@@ -94,7 +95,7 @@ pictures: dev
 
 lock: dev
 	$(LOCK) pyproject.toml --extra fast --group build -o requirements.lock
-	$(LOCK) pyproject.toml --extra fast --extra models --extra mcp --extra openapi --extra dns --extra cage --extra own --extra vault --extra aws-secrets --extra azure-secrets --extra gcp-secrets --extra redis --extra nats --extra components --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra fast --extra models --extra mcp --extra openapi --extra dns --extra cage --extra own --extra vault --extra aws-secrets --extra azure-secrets --extra gcp-secrets --extra redis --extra nats --extra components --extra registries --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group model -o requirements-model.lock
 	$(LOCK) --group docs -o requirements-docs.lock
 	$(LOCK) bench/requirements.in -o bench/requirements.lock

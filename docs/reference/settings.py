@@ -41,6 +41,7 @@ from lichen.settings.layers.user import ALLOWED
 from lichen.settings.layers.variables import VARIABLES
 from lichen.settings.mcpfiles import McpFile
 from lichen.settings.models import Models
+from lichen.settings.packs.registries import RegistryHost
 from lichen.settings.packs.table import PackFile, PacksTable, TrustTable
 from lichen.settings.providers import ProviderTable
 from lichen.settings.routes import Route
@@ -277,6 +278,24 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         {
             "trust": "Whose packs count: tables `[[packs.trust]]`.",
             "denied": "What counts nowhere: digests of packs (`sha256:…`), fingerprints and ids of keys.",
+            "registries": "How registries are reached: tables `[[packs.registries]]`.",
+            "offline": "Whether only what was fetched before is loaded; `GREENTIC_DIST_OFFLINE=1` says the same.",
+            "tags": "Whether tags count, which may stand for another pack tomorrow; else only digests do.",
+            "cache_mib": "How much of what was fetched is kept, in MiB; `GREENTIC_CACHE_MAX_BYTES` overrides it.",
+            "repo": "What `repo://` stands for, such as `ghcr.io/acme`; `GREENTIC_REPO_REGISTRY_BASE` overrides it.",
+            "store": "What `store://` stands for; `GREENTIC_STORE_REGISTRY_BASE` overrides it.",
+        },
+    ),
+    "[[packs.registries]]": (
+        RegistryHost,
+        {
+            "host": "The registry, with its port if it has one of its own, such as `ghcr.io`.",
+            "username": "As whom it is asked. Where neither this nor `token` stands, what `docker login` keeps counts.",
+            "password": "Where the password is: `env:VARIABLE` or `mounted:/file`.",
+            "token": "Where a token for the registry itself is, likewise.",
+            "insecure": "Whether a registry of this machine is asked without TLS; no other one ever is.",
+            "ca": "A PEM file of certificates that count for it, relative to this file.",
+            "realms": "Other hosts that it may send us to for a token. Our password is shown to no further one.",
         },
     ),
     "[[packs.trust]]": (

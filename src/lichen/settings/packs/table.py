@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from lichen.core.components.terms import Allowed
+from lichen.settings.packs.registries import RegistryHost
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,63}\Z")]
 Denied = Annotated[str, msgspec.Meta(pattern=r"^(sha256:)?[0-9a-f]{32,64}\Z")]
@@ -43,10 +44,17 @@ class TrustTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PacksTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom the project trusts, and what it never loads: digests of packs, and names of keys."""
+    """Whom the project trusts, and what it never loads: digests of packs, and names of keys. How registries are
+    reached, what of them is kept, and what `repo://` and `store://` stand for; tags count where `tags` says so."""
 
     trust: Annotated[tuple[TrustTable, ...], msgspec.Meta(max_length=256)] = ()
     denied: Annotated[tuple[Denied, ...], msgspec.Meta(max_length=4_096)] = ()
+    registries: Annotated[tuple[RegistryHost, ...], msgspec.Meta(max_length=64)] = ()
+    offline: bool = False
+    tags: bool = False
+    cache_mib: Annotated[int, msgspec.Meta(ge=1, le=1_048_576)] = 3_072
+    repo: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    store: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
 
 class Unknown(NamedTuple):
