@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,15 +117,43 @@ def _say(screen: Screen, name: str, verdict: Verdict) -> None:
 def doctor(
     pack: Annotated[Path, typer.Argument(help="The pack's file, or its folder.")],
     strict: Annotated[
-        bool, typer.Option("--strict", envvar="GREENTIC_PACK_STRICT_EXTENSIONS", help="Unknown extensions are errors.")
+        bool,
+        typer.Option(
+            "--strict",
+            envvar="GREENTIC_PACK_STRICT_EXTENSIONS",
+            help="Unknown extensions are errors, and validators in files have to be named with their digests.",
+        ),
     ] = False,
+    validator: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--validator",
+            metavar="FILE[@sha256:…]",
+            help="Ask this validator too: a component, or a trusted pack that carries some.",
+        ),
+    ] = None,
+    own_validators: Annotated[
+        bool, typer.Option("--own-validators", help="Ask the validators in the pack too, if the pack is trusted.")
+    ] = False,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", help="Trust this public key or certificate, instead of whom lichen.toml trusts."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Names everything that is wrong with a pack, by its code; exit code 2 if something must be mended."""
-    from lichen.packs.checking.doctor import examined
+    from lichen.packs.checking.doctor import examined, ordered
 
     data = opened(pack).data if pack.is_dir() else read_pack(pack)
     found = examined(pack.name, data, strict=strict)
+    if (validator or own_validators) and all(each.code != "PACK_CONTAINER_INVALID" for each in found):
+        from lichen.cli.packs.validating import validating
+        from lichen.packs.container.archive import opened as opened_bytes
+
+        rings = partial(_rings, key or [], None, None)
+        archive = opened_bytes(pack.name, data)
+        said = validating(archive, validator or [], own=own_validators, strict=strict, rings=rings)
+        found = ordered((*found, *said))
     is_ok = not any(each.severity == "error" for each in found)
     screen = Screen(as_json=as_json)
     if not screen.data({"ok": is_ok, "diagnostics": [msgspec.to_builtins(each) for each in found]}):

@@ -68,3 +68,11 @@ CODES: Final[Mapping[str, str]] = {
     "PACK_UNSIGNED": "Nobody signed it, so that it loads only where everything is for development. (ours)",
 }
 """What each code means."""
+
+VALIDATING: Final[Mapping[str, str]] = {
+    "PACK_VALIDATOR_FOUND": "A validator found something, and gave it no code that can be told. (ours)",
+    "PACK_VALIDATOR_FAILED": "A validator was stopped: it trapped, or took more time or memory than it has. (ours)",
+    "PACK_VALIDATOR_INVALID": "What was named as a validator is none, or answers what none answers. (ours)",
+    "PACK_VALIDATOR_UNTRUSTED": "A validator was not run, for nobody vouches for it. (ours)",
+}
+"""What each code means that comes of asking validators; those that they give themselves are theirs."""

@@ -42,6 +42,11 @@ def examined(name: str, data: bytes, *, strict: bool = False) -> tuple[Diagnosti
         found = list(_archive(archive, "error" if strict else "warn"))
     except LichenError as error:
         found = [_told("PACK_CONTAINER_INVALID", error)]
+    return ordered(found)
+
+
+def ordered(found: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """What was found, errors first."""
     order: dict[Severity, int] = {"error": 0, "warn": 1, "info": 2}
     return tuple(sorted(found, key=lambda each: order[each.severity]))
 
