@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from lichen.cli.components.setup import qa
 from lichen.cli.show.screen import Screen
 from lichen.cli.signing.files import read
 from lichen.core.words.errors import Invalid, LichenError, NotFound
@@ -87,6 +88,9 @@ def doctor(
     screen.data({"ok": is_ok, "components": told})
     if not is_ok:
         raise typer.Exit(1)
+
+
+app.command()(qa)
 
 
 @app.command("test")

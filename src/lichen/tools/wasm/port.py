@@ -49,6 +49,10 @@ class Exports(Protocol):
         """How many arguments an exported function takes; 0 for one that is not there."""
         ...
 
+    def cases(self, interface: str, function: str) -> tuple[str, ...]:
+        """What the first argument of an exported function may be, where that is one of some names."""
+        ...
+
 
 class Instance(Protocol):
     """One fresh store and instance, of one call; gone after it. Values are canonical (`values.canonical`)."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from wasmtime.component import Component, ComponentInstanceType, FuncType, ResourceType
+from wasmtime.component import Component, ComponentInstanceType, EnumType, FuncType, ResourceType
 
 from lichen.tools.wasm.running.engine import engine
 
@@ -38,6 +38,12 @@ class Offered(msgspec.Struct, frozen=True):
         """How many arguments an exported function takes."""
         found = self.exported.get(interface, {}).get(function)
         return 0 if found is None else len(found.params)
+
+    def cases(self, interface: str, function: str) -> tuple[str, ...]:
+        """What the first argument of an exported function may be, where that is one of some names."""
+        found = self.exported.get(interface, {}).get(function)
+        first = found.params[0][1] if found is not None and found.params else None
+        return tuple(first.names) if isinstance(first, EnumType) else ()
 
 
 def offered(component: Component) -> Offered:
