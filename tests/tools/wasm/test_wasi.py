@@ -9,16 +9,18 @@ import pytest
 
 from lichen.core.components.capabilities import Capabilities, capabilities_of
 from lichen.core.components.limits import CallLimits
-from lichen.core.components.manifest import manifest_of
+from lichen.core.components.manifest import Operation, manifest_of
 from lichen.core.components.terms import Allowed, ComponentTerms
 from lichen.core.words.scope import Scope
 from lichen.tools.wasm.imports.answers import ANSWERS
 from lichen.tools.wasm.imports.host import Granted, HostCall
+from lichen.tools.wasm.loading import loaded
 from lichen.tools.wasm.port import Answered, Described, Exports, Instance, Invocation, Services, Surroundings, Trapped
 from lichen.tools.wasm.running.guest import Guest
 from lichen.tools.wasm.running.program import Program, compiled
 from lichen.tools.wasm.running.watch import Watch
-from tests.tools.wasm.guests import PAIRS, binary, forwarding
+from tests.tools.wasm.guests import PAIRS, STATE, binary, forwarding
+from tests.tools.wasm.test_imports import GUESTS, err
 
 NOW_US = 1_700_000_000_000_123
 DATETIME = {"datetime": '(record (field "seconds" u64) (field "nanoseconds" u32))'}
@@ -221,8 +223,6 @@ class Telling:
 
 @pytest.mark.req("GRE-46.12")
 def test_a_component_that_draws_or_looks_while_it_is_asked_what_it_is_is_not_stopped() -> None:
-    from lichen.tools.wasm.loading import loaded
-
     assert loaded(binary(CHANCE), ComponentTerms("x"), (Telling(),), place="x.wasm").family == "telling"
 
 
@@ -259,3 +259,25 @@ def test_variables_are_those_that_are_declared_and_told() -> None:
     for env in ({"A=B": "x"}, {"": "x"}):
         with pytest.raises(ValueError, match="variables"):
             Allowed(env=env)
+
+
+class Looking:
+    """A family whose guests ask us something while they are asked what they are."""
+
+    name = "looking"
+
+    def fits(self, exports: Exports) -> str | None:
+        return ""
+
+    def describe(self, instance: Instance, exports: Exports) -> Described:
+        return Described("looking", operations=(Operation(f"said_{err(instance.call('', 'read', 'k'))}"),))
+
+    def invoke(self, instance: Instance, exports: Exports, asked: Invocation) -> Answered:
+        raise AssertionError("it is only asked what it is")
+
+
+@pytest.mark.req("GRE-46.20")
+def test_what_a_component_asks_of_us_while_it_is_asked_what_it_is_is_refused_and_it_goes_on() -> None:
+    text = forwarding(STATE, *GUESTS[STATE])
+    (tool,) = loaded(binary(text), ComponentTerms("x", allow=Allowed(state="read")), (Looking(),), place="x").tools
+    assert tool.operation == "said_denied"

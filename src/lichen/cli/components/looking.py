@@ -144,8 +144,10 @@ def is_good(held: Seen) -> bool:
 
 def _describe(program: Any, family: Any) -> Described:
     from lichen.core.components.limits import CallLimits
+    from lichen.tools.wasm.imports.host import ungranted
 
-    instance = program.instance(CallLimits())
+    limits = CallLimits()
+    instance = program.instance(limits, ungranted(limits))
     try:
         return family.describe(instance, program.exports)
     finally:

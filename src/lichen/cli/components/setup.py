@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 from lichen.cli.show.screen import Screen
+from lichen.core.components.limits import CallLimits
 from lichen.core.words.errors import Invalid
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ T = TypeVar("T")
 SCHEMA: Final = "lichen.component.qa"
 VERSION: Final = "1"
 BYTES_MAX: Final = 1024 * 1024
+LIMITS: Final = CallLimits()
 _YES: Final = ("y", "yes", "true", "1")
 _NO: Final = ("n", "no", "false", "0")
 
@@ -66,10 +68,10 @@ class Asked(NamedTuple):
         return found
 
     def _asked(self, ask: Callable[[Instance], T]) -> T:
-        from lichen.core.components.limits import CallLimits
+        from lichen.tools.wasm.imports.host import ungranted
         from lichen.tools.wasm.port import Trapped
 
-        instance = self.program.instance(CallLimits())
+        instance = self.program.instance(LIMITS, ungranted(LIMITS))
         try:
             return ask(instance)
         except Trapped as trapped:

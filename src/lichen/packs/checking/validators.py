@@ -15,7 +15,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from lichen.core.components.capabilities import NOTHING
 from lichen.core.components.limits import CallLimits
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.core.words.scope import Scope
@@ -25,7 +24,7 @@ from lichen.packs.manifests.cbor import decoded
 from lichen.packs.manifests.reading import FILE, read_manifest
 from lichen.packs.proofs.sbom import CBOR, JSON
 from lichen.tools.wasm.families.validator import Validator as Family
-from lichen.tools.wasm.port import Answered, Invocation, Services, TenantContext, Trapped
+from lichen.tools.wasm.port import Answered, Invocation, TenantContext, Trapped
 
 WORLD: Final = "greentic:pack-validate@"
 LIMITS: Final = CallLimits(memory_mib=64, time_s=5.0, value_mib=16, host_calls=10_000, log_bytes=0)
@@ -89,12 +88,9 @@ def _asked(archive: Archive, validator: Validator) -> Iterator[Diagnostic]:
     pack = _inputs(archive)
 
     def answer(operation: str) -> Answered:
-        from lichen.tools.wasm.imports.host import Granted, HostCall
-        from lichen.tools.wasm.running.watch import Watch
+        from lichen.tools.wasm.imports.host import ungranted
 
-        call = HostCall(Granted(NOTHING, "component.validator"), Services(), scope=SCOPE)
-        call.watch = watch = Watch(LIMITS, call)
-        instance = program.instance(LIMITS, watch)
+        instance = program.instance(LIMITS, ungranted(LIMITS))
         try:
             return family.invoke(instance, program.exports, Invocation(operation, pack, TenantContext(SCOPE)))
         finally:

@@ -101,8 +101,10 @@ class Component:
 
     def describe(self) -> Described:
         """What it says of itself, asked with nothing granted. Raises Trapped, Invalid."""
+        from lichen.tools.wasm.imports.host import ungranted
+
         program = self.program
-        instance = program.instance(self._named.limits)
+        instance = program.instance(self._named.limits, ungranted(self._named.limits))
         try:
             return self.family.describe(instance, program.exports)
         finally:

@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import Coroutine, Mapping
+from hashlib import shake_128
 from typing import Any, Final, NamedTuple, TypeVar
 
 from lichen.core.components.capabilities import Capabilities
+from lichen.core.components.limits import CallLimits
 from lichen.core.ports.secrets import Secret
 from lichen.core.words.scope import Scope
-from lichen.tools.wasm.port import Services, Trapped
+from lichen.tools.wasm.port import Services, Surroundings, Trapped
 from lichen.tools.wasm.running.refusals import Refused
 from lichen.tools.wasm.running.watch import Watch
 
 T = TypeVar("T")
 
 NOTES_MAX: Final = 20
+
+
+def _alike(length: int) -> bytes:
+    return shake_128(b"").digest(length)
+
+
+ALIKE: Final = Surroundings(lambda: 0, _alike)
+"""Where nothing may depend on them: time stands still, and chance is always the same."""
+NOBODY: Final = Scope("nobody", "dev")
 
 
 class Granted(NamedTuple):
@@ -92,3 +103,13 @@ class HostCall:
         """A key for the next thing it does, the same on each attempt of the call."""
         self.asked += 1
         return f"{self.idempotency_key}:{self.asked}"
+
+
+def ungranted(limits: CallLimits) -> Watch:
+    """The watch of a call with nothing granted, for nobody: to ask a component what it is, or for its opinion. Chance
+    and time are stand-ins that are always the same, for many a guest wants some to begin with."""
+    watch = Watch(limits)
+    may = Capabilities(random=True, clocks=True)
+    watch.host = call = HostCall(Granted(may, "component"), Services(around=ALIKE), scope=NOBODY)
+    call.watch = watch
+    return watch
