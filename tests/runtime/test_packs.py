@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lichen.cli.here.workspace import Workspace
 from lichen.cli.serving.doctor import examined
+from lichen.cli.serving.warming import warming
 from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import RunId
 from lichen.core.words.scope import SYSTEM, Customer, Operator, Scope
@@ -26,6 +28,7 @@ from lichen.runtime.project.loading import examine, load
 from lichen.runtime.runtime import Runtime
 from lichen.settings.packs.table import PackFile
 from lichen.settings.reading import read
+from lichen.tools.wasm.component_tool import ComponentTool
 from tests.cli.projects import Project
 from tests.packs.making import cbor, v1_pack, v1_value
 from tests.tools.wasm.guests import CLERK as CLERK_GUEST
@@ -318,3 +321,73 @@ def test_a_component_of_a_pack_takes_no_name_that_a_tool_has(desk: Desk) -> None
     (desk.root / "other.gtpack").write_bytes((desk.root / "desk.gtpack").read_bytes())
     (desk.root / "lichen.toml").write_text(text.replace('"desk.gtpack"]', '"desk.gtpack", "other.gtpack"]'))
     assert "tool_twice" in {error.code for error in examine(desk.root / "lichen.toml", environ={}).errors}
+
+
+KNOWN = """pack_id: shop.desk
+version: 1.0.0
+components:
+  - id: acme.clerk
+    wasm: components/acme.clerk.wasm
+    operations:
+      - name: execute
+        input_schema: {type: object, properties: {content: {type: string}}}
+"""
+
+
+def known(desk: Desk, data: bytes) -> None:
+    """A pack that says all there is to know of its component."""
+    desk.write(pack=KNOWN, **{"flows/echoing.ygtc": ECHOING})
+    (desk.folder / "components").mkdir()
+    (desk.folder / "components" / "acme.clerk.wasm").write_bytes(data)
+    desk.ship()
+
+
+def clerk_of(desk: Desk) -> ComponentTool:
+    project = load(desk.root / "lichen.toml", environ={})
+    return next(tool for tool in project.tools if isinstance(tool, ComponentTool))
+
+
+@pytest.mark.req("GRE-35.31")
+async def test_a_start_does_not_wait_for_a_component_of_which_its_pack_says_everything(desk: Desk) -> None:
+    known(desk, binary(CLERK_GUEST))
+    project = load(desk.root / "lichen.toml", environ={})
+    tool = next(tool for tool in project.tools if isinstance(tool, ComponentTool))
+    assert not tool.component.is_compiled
+    async with Runtime.of(project) as runtime:
+        run = await runtime.runs.start(SCOPE, "shop_desk.echoing", "hello", CUSTOMER)
+        assert await asyncio.wait_for(runtime.runs.result(SCOPE, run, SYSTEM), 10) == "hello from a pack"
+    assert tool.component.is_compiled
+    assert clerk_of(desk).component.is_compiled, "its code was kept for the next start"
+
+
+@pytest.mark.req("GRE-35.31")
+def test_components_are_compiled_beside_what_is_served_and_what_cannot_be_is_told(desk: Desk) -> None:
+    known(desk, b"\0asm\x0d\0\x01\0" + b"\xff" * 64)
+    told: list[str] = []
+    ended = threading.Event()
+
+    def tell(text: str) -> None:
+        told.append(text)
+        ended.set()
+
+    assert "acme.clerk" in warming([clerk_of(desk)], tell)
+    assert ended.wait(10)
+    assert told[0].endswith("(component_invalid)")
+    assert warming(load(desk.root / "lichen.toml", environ={}).tools[:1], tell) == ""
+
+
+@pytest.mark.req("GRE-35.31")
+async def test_a_component_that_does_not_compile_fails_the_calls_that_ask_it(desk: Desk) -> None:
+    known(desk, b"\0asm\x0d\0\x01\0" + b"\xff" * 64)
+    routed = ECHOING.replace("[{to: say}]", "[{status: component_invalid, to: broken}, {to: say}]")
+    desk.write(**{"flows/echoing.ygtc": f"{routed}  broken:\n    text: it is broken\n    routing: out\n"})
+    desk.ship()
+    async with Runtime.of(load(desk.root / "lichen.toml", environ={})) as runtime:
+        run = await runtime.runs.start(SCOPE, "shop_desk.echoing", "hello", CUSTOMER)
+        assert await asyncio.wait_for(runtime.runs.result(SCOPE, run, SYSTEM), 10) == "it is broken"
+
+
+@pytest.mark.req("GRE-35.31")
+def test_what_is_no_component_does_not_load_though_its_pack_says_everything(desk: Desk) -> None:
+    known(desk, b"\0asm\x01\0\0\0")
+    assert desk.refused().code == "component_invalid"

@@ -59,6 +59,7 @@ def serve(
     Runs until SIGTERM or Ctrl-C, then lets what has begun end. Every other command on the same data works through it.
     """
     from lichen.cli.here.owner import Port
+    from lichen.cli.serving.warming import warming
     from lichen.serve.http.lines import event
 
     screen = Screen(as_json=as_json)
@@ -81,6 +82,7 @@ def serve(
             *found.owner.notices,
             *_warnings(address, connection.project.settings),
             *_asked(connection.project),
+            *filter(None, (warming(connection.project.tools, note),)),
         ):
             note(notice)
         _tell(screen, workspace, url, chats=_chats(connection.project.settings), keys=keys)

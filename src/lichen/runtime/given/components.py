@@ -11,6 +11,7 @@ from lichen.log.disk.files import write_once
 
 if TYPE_CHECKING:
     from lichen.tools.wasm.loading import Compile
+    from lichen.tools.wasm.running.cache import Cache
 
 COMPILED: Final = "components"  # in the data directory
 KEY: Final = "components.key"  # in the directory of the keys
@@ -38,9 +39,21 @@ def compiling(home: Path) -> Compile:
     """What compiles components: once, where this data directory has a key. Raises NotFound (`extra_missing`)."""
     from lichen.tools.wasm.loading import compiler  # for projects with components only
 
-    compile_now, key = compiler(), found_key(home)
-    if not key:
-        return compile_now
+    compile_now, cache = compiler(), _cache(home)
+    return compile_now if cache is None else cache.compiled
+
+
+def awaiting(home: Path) -> Callable[[bytes], bool]:
+    """What says of a component that its code is not there yet, so that a start had better not wait for it."""
+    cache = _cache(home)
+    return lambda data: cache is None or not cache.has(data)
+
+
+def _cache(home: Path) -> Cache | None:
+    from lichen.tools.wasm.loading import compiler  # says what to install where that is missing
+
+    compiler()
     from lichen.tools.wasm.running.cache import Cache
 
-    return Cache(home / COMPILED, key).compiled
+    key = found_key(home)
+    return Cache(home / COMPILED, key) if key else None

@@ -11,7 +11,7 @@ from lichen.core.components.manifest import ComponentManifest, manifest_of
 from lichen.core.components.terms import ComponentTerms
 from lichen.core.ports.call import Tool
 from lichen.packs.manifests.words import Component
-from lichen.runtime.given.components import compiling
+from lichen.runtime.given.components import awaiting, compiling
 from lichen.runtime.packs.opening import Opened
 from lichen.tools.wasm.families.table import FAMILIES
 from lichen.tools.wasm.loading import loaded
@@ -29,7 +29,13 @@ def component_tools_of(pack: Opened, home: Path) -> Iterator[Tool]:
         terms = ComponentTerms(_name(each.said.id), allow=pack.allow)
         place = str(pack.root / each.said.file)
         made = loaded(
-            each.data, terms, FAMILIES, place=place, manifest=_manifest(each.said, place), compiling=compiling(home)
+            each.data,
+            terms,
+            FAMILIES,
+            place=place,
+            manifest=_manifest(each.said, place),
+            compiling=compiling(home),
+            awaits=awaiting(home),
         )
         yield from made.tools
 

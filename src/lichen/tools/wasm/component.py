@@ -1,16 +1,17 @@
-"""A component that a project names: its code, the family it is of, what it was granted; linked at first use."""
+"""A component that a project names: its code, the family it is of, what it was granted; linked at first use, and
+compiled then too where that was put off."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lichen.core.components.capabilities import Capabilities
 from lichen.core.components.limits import CallLimits
 from lichen.core.ports.call import CallMeta
-from lichen.tools.wasm.port import Answered, Described, Family, Invocation, Services
+from lichen.tools.wasm.port import Answered, Described, Exports, Family, Invocation, Services
 
 if TYPE_CHECKING:  # what runs guests is loaded when one is
     from wasmtime.component import Component as Compiled
@@ -37,16 +38,31 @@ class Named(NamedTuple):
 class Component:
     """One component. Its instances share its code and nothing else."""
 
-    def __init__(self, compiled: Compiled, named: Named, family: Family, digest: str) -> None:
-        self.family, self.digest = family, digest
-        self._compiled, self._named = compiled, named
+    def __init__(
+        self,
+        compiled: Compiled | Callable[[], Compiled],
+        named: Named,
+        family: Callable[[Exports], Family],
+        digest: str,
+        size: int = 0,
+    ) -> None:
+        self.digest, self.size = digest, size
+        self._make = compiled if callable(compiled) else None
+        self._compiled = None if callable(compiled) else compiled
+        self._named, self._family = named, family
         self._lock = threading.Lock()
         self._program: Program | None = None
+        self._cache: Cache | None = None
 
     @property
     def name(self) -> str:
         """What the project calls it."""
         return self._named.name
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether its code is there; if not, whoever asks it first waits for that."""
+        return self._compiled is not None
 
     @property
     def may_ask(self) -> bool:
@@ -60,15 +76,27 @@ class Component:
 
     @property
     def program(self) -> Program:
-        """It with what answers it; whoever comes first waits for that."""
+        """It with what answers it; whoever comes first waits for that. Raises Invalid where it is compiled only now,
+        and cannot be."""
         with self._lock:
             if self._program is None:
-                self._program = _linked(self._compiled)
+                self._program = _linked(self._code())
             return self._program
 
+    def _code(self) -> Compiled:
+        if self._compiled is None:
+            assert self._make is not None, "what has no code has what makes it"
+            self._compiled, self._make = self._make(), None
+            if self._cache is not None:
+                self._cache.keep(self.digest, self._compiled)
+        return self._compiled
+
     def keep(self, cache: Cache) -> None:
-        """Keeps its compiled code, unless that is there already."""
-        cache.keep(self.digest, self._compiled)
+        """Keeps its compiled code, unless that is there already: now, or once it is compiled."""
+        with self._lock:
+            self._cache = cache
+            if self._compiled is not None:
+                cache.keep(self.digest, self._compiled)
 
     def call(self, meta: CallMeta, loop: asyncio.AbstractEventLoop, services: Services) -> HostCall:
         """What a call has of us."""
@@ -95,7 +123,7 @@ class Component:
             call.watch.cancel()
         instance = program.instance(self._named.limits, call.watch, self._named.variables)
         try:
-            return self.family.invoke(instance, program.exports, asked)
+            return self._family(program.exports).invoke(instance, program.exports, asked)
         finally:
             instance.close()
 
@@ -106,7 +134,7 @@ class Component:
         program = self.program
         instance = program.instance(self._named.limits, ungranted(self._named.limits))
         try:
-            return self.family.describe(instance, program.exports)
+            return self._family(program.exports).describe(instance, program.exports)
         finally:
             instance.close()
 

@@ -97,6 +97,11 @@ class ComponentTool:
             services=Services(host.states, resources.made(Reach), host.around),
         )
 
+    @property
+    def component(self) -> Component:
+        """The component that it is an operation of."""
+        return self._component
+
     def decode(self, args: bytes) -> Arguments:
         """Canonical arguments that fit the schema. Raises InvalidArguments."""
         return canonical(read(args, self.spec.input_schema))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lichen.core.components.capabilities import Capabilities
+from lichen.core.components.capabilities import NOTHING, Capabilities
 from lichen.core.components.manifest import ComponentManifest, Operation
 from lichen.core.components.terms import AskedTerms, ComponentTerms
 from lichen.core.ports.call import ArtifactSpec, CircuitBreaker, Effects, SecretNames, ToolSpec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # what runs guests is loaded where there are some
     from wasmtime.component import Component as Compiled
 
 FILE_BYTES_MAX: Final = 128 * 1024 * 1024
+COMPONENT: Final = b"\x00asm\x0d\x00\x01\x00"  # the begin of every component
 EXTRA: Final = "components"
 OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 ANYTHING: Final[Mapping[str, Any]] = {}
@@ -50,29 +51,73 @@ def loaded(
     place: str,
     manifest: ComponentManifest | None = None,
     compiling: Compile | None = None,
+    awaits: Callable[[bytes], bool] | None = None,
 ) -> Loaded:
-    """The tools of a component as a project wants them.
+    """The tools of a component as a project wants them. One that `awaits` holds of, and whose manifest says its
+    operations, is compiled by its first call, which then fails with what would be raised here.
 
     Raises Invalid (`component_invalid`, `component_digest`, `component_config`, `component_unknown_abi`,
     `tool_invalid`), NotFound (`extra_missing`).
     """
     digest = _checked_digest(data, terms, place)
+    if manifest is not None and _says_all(manifest, terms) and awaits is not None and awaits(data):
+        return _awaiting(data, terms, families, place, manifest, digest, compiling or compiler())
     found = _found(
         data, terms, families, place=place, manifest=manifest, digest=digest, compiling=compiling or compiler()
     )
     component, described = found.component, found.described
     _check_config(terms, manifest, place)
-    operations = [each for each in described.operations if terms.is_wanted(each.name)]
-    _check_named(terms, described.operations, place)
-    specs = [_spec(each, terms, found.granted, digest) for each in operations]
-    tools = tuple(ComponentTool(spec, each.name, component) for spec, each in zip(specs, operations, strict=True))
-    return Loaded(tools, digest, component.family.name, found.others)
+    tools = _tools(component, described.operations, terms, found.granted, place)
+    return Loaded(tools, digest, found.family, found.others)
+
+
+def _says_all(manifest: ComponentManifest, terms: ComponentTerms) -> bool:
+    """Whether nothing has to be read from the component itself: not its operations, and not what it would be granted
+    because it imports it."""
+    wanted = manifest.capabilities
+    most = wanted.besides(Capabilities(env=True, random=True, clocks=True))
+    return bool(manifest.operations) and terms.allow.of(most) == terms.allow.of(wanted.besides(NOTHING))
+
+
+def _awaiting(
+    data: bytes,
+    terms: ComponentTerms,
+    families: Sequence[Family],
+    place: str,
+    manifest: ComponentManifest,
+    digest: str,
+    compiling: Compile,
+) -> Loaded:
+    """The tools of a component whose manifest says all that has to be known before it is asked."""
+    if not data.startswith(COMPONENT):
+        step = "Build it again, as a component: `componentize-py`, `jco` or `wasm-tools component new` make one."
+        raise Invalid("It is no component.", code="component_invalid", place=place, next_step=step)
+    _check_config(terms, manifest, place)
+    granted = terms.allow.of(manifest.capabilities.besides(NOTHING))
+    component = Component(
+        lambda: compiling(data, place),
+        _named(terms, granted),
+        lambda exports: _fitting(exports, families, place)[0],
+        digest,
+        len(data),
+    )
+    return Loaded(_tools(component, manifest.operations, terms, granted, place), digest, manifest.world)
+
+
+def _tools(
+    component: Component, described: Sequence[Operation], terms: ComponentTerms, granted: Capabilities, place: str
+) -> tuple[ComponentTool, ...]:
+    operations = [each for each in described if terms.is_wanted(each.name)]
+    _check_named(terms, described, place)
+    specs = [_spec(each, terms, granted, component.digest) for each in operations]
+    return tuple(ComponentTool(spec, each.name, component) for spec, each in zip(specs, operations, strict=True))
 
 
 class _Found(NamedTuple):
     component: Component
     described: Described
     granted: Capabilities
+    family: str
     others: tuple[str, ...]
 
 
@@ -90,19 +135,28 @@ def _found(
     from lichen.tools.wasm.running.exports import offered  # with the compiler, which needs it already
 
     exports = offered(compiled)
+    fitting = _fitting(exports, families, place)
+    imported = _wanted(exports)
+    granted = terms.allow.of(imported if manifest is None else manifest.capabilities.besides(imported))
+    component = Component(compiled, _named(terms, granted), lambda exports: fitting[0], digest)
+    described = _described(component, manifest, place)
+    return _Found(component, described, granted, fitting[0].name, tuple(family.name for family in fitting[1:]))
+
+
+def _named(terms: ComponentTerms, granted: Capabilities) -> Named:
+    variables = {name: terms.allow.env[name] for name in granted.variables}
+    return Named(terms.name, granted, terms.limits, terms.config, terms.allow.private, variables, terms.asks)
+
+
+def _fitting(exports: Exports, families: Sequence[Family], place: str) -> list[Family]:
+    """The families that a component is of. Raises Invalid (`component_unknown_abi`) where there is none."""
     fitting = [family for family in families if family.fits(exports) is not None]
     if not fitting:
         step = f"It exports: {', '.join(exports.interfaces) or 'nothing'}. Build it for an interface that is known."
         raise Invalid(
             "No way of asking this component is known.", code="component_unknown_abi", place=place, next_step=step
         )
-    imported = _wanted(exports)
-    granted = terms.allow.of(imported if manifest is None else manifest.capabilities.besides(imported))
-    variables = {name: terms.allow.env[name] for name in granted.variables}
-    named = Named(terms.name, granted, terms.limits, terms.config, terms.allow.private, variables, terms.asks)
-    component = Component(compiled, named, fitting[0], digest)
-    described = _described(component, manifest, place)
-    return _Found(component, described, granted, tuple(family.name for family in fitting[1:]))
+    return fitting
 
 
 def _described(component: Component, manifest: ComponentManifest | None, place: str) -> Described:

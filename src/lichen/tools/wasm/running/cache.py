@@ -40,6 +40,10 @@ class Cache:
             self.keep(digest, found, replaces=True)
         return found
 
+    def has(self, data: bytes) -> bool:
+        """Whether something was kept of a component; `compiled` looks whether it is ours."""
+        return self._path(f"sha256:{hashlib.sha256(data).hexdigest()}").exists()
+
     def find(self, digest: str) -> Component | None:
         """What was kept for a component, if it is ours to the last byte."""
         path = self._path(digest)
