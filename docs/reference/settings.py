@@ -35,6 +35,7 @@ from lichen.core.remote.credentials import AgentPinTable, AgentTerms
 from lichen.core.remote.stores import AwsStore, AzureStore, GcpStore, Stores, VaultStore
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
+from lichen.settings.access.table import Team
 from lichen.settings.file import BusTable, DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
 from lichen.settings.issuers.table import IssuerTable
 from lichen.settings.layers.user import ALLOWED
@@ -115,7 +116,17 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "schedules": "What begins by itself.",
             "hosts": "Names of hosts that are this tenant's alone: a webhook whose address names no tenant is that of "
             "the one whose host it comes to.",
+            "access": "The `.gmap` file of rules that say which flows, agents and nodes may be come to, or one for "
+            'each environment: `{ dev = "dev.gmap", prod = "prod.gmap" }`. Without one policy alone decides.',
+            "teams": "Its teams, each with rules of its own.",
             "channels": "Any other table is for the channel of that name, which some package brings.",
+        },
+    ),
+    "[tenants.NAME.teams.TEAM]": (
+        Team,
+        {
+            "access": "Its `.gmap` file, or one for each environment. What it says of a path stands above what the "
+            "tenant's says; what it does not speak of, the tenant's decides.",
         },
     ),
     "actors = [{ … }]": (
@@ -182,6 +193,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "origins": "The pages that may embed it, `*` for any.",
             "greetings": "What is shown, by language, before anything is said: `text` and `suggestions`.",
             "signed_in": "In a development environment: customers believed without a key, the first in the page.",
+            "team": "The team whose rules of access bind its conversations.",
         },
     ),
     "[tenants.NAME.quotas]": (

@@ -39,6 +39,7 @@ SAMPLES: tuple[e.Control, ...] = (
         RULING,
         True,
         (ToolName("orders.lookup"),),
+        "sales",
     ),
     e.PlanStarted(2, 1, "resume", "openai:gpt-5", USAGE, USAGE, 2),
     e.Planned(
@@ -65,6 +66,7 @@ SAMPLES: tuple[e.Control, ...] = (
         True,
         ("support@3#1f0c8a2b4d6e",),
         True,
+        "d5",
     ),
     e.Decided(
         CALL, 2, "hold", ("policy0",), "d4", (Reservation("refunds", 5),), ("iban",), ("third_party:web.fetch",), 1
@@ -97,7 +99,7 @@ SAMPLES: tuple[e.Control, ...] = (
     e.Refused("model.invoke", "5f0a", "deny", "x6", ("policy0",), "d4", 3, 1_700_000_000),
     e.SecretUsed("openai", "v3", "x4", CALL, RULING, "api.openai.com"),
     e.CallAsked(CALL, 2, "openai:gpt-5", USAGE, e.ModelAsked("openai:gpt-5", "ok", USAGE, ruling=RULING)),
-    e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING, True),
+    e.MailboxOpened(AGENT, SUBJECT, "web", "push", "merge", "de", RULING, True, "sales"),
     e.MessageReceived(MESSAGE, "5f0a", "answered", RUN, WAIT, "operator", RULING, "operator_1a", True, FILES),
     e.TurnOpened(TURN, RUN, (MESSAGE, MessageId("m5"))),
     e.TurnClosed(TURN, RUN, "released", 7),

@@ -31,8 +31,9 @@ VERSIONS = (
     "v1.11",
     "v1.12",
     "v1.13",
+    "v1.14",
 )
-NEWEST = VERSIONS[13:]  # those with every record type and every field there is
+NEWEST = VERSIONS[14:]  # those with every record type and every field there is
 SINGLE, SEVERAL = "v1.2", "v1.3"  # facts of a record
 CONTROL = 12  # where a record has its control
 FACT_CONTROL = 7  # where one of several facts has its own

@@ -67,6 +67,8 @@ class Agent:
 
     Raises Invalid (`agent_invalid`) for a name that is not lower-case words joined by dots, for a missing planner,
     for two tools of one name, and for a `say` that names what not every answer has.
+
+    `lies_in` is the pack that it comes from and its name there, None where it comes from none.
     """
 
     name: AgentName
@@ -80,6 +82,7 @@ class Agent:
     on_missing: OnMissing
     remote: tuple[RemoteTools, ...]
     say: Spoken | None
+    lies_in: tuple[str, str] | None
 
     @refuses_misuse("Agent", "agent_invalid")
     def __init__(
@@ -110,6 +113,7 @@ class Agent:
         object.__setattr__(self, "limits", limits)
         object.__setattr__(self, "description", description)
         object.__setattr__(self, "source", None)
+        object.__setattr__(self, "lies_in", None)
         object.__setattr__(self, "on_missing", on_missing)
         object.__setattr__(self, "remote", remote)
         wanted = None if answers is None else answer_type(answers)
@@ -130,6 +134,18 @@ class Agent:
         """The same agent, which knows the files that it was made of."""
         made = copy.copy(self)
         object.__setattr__(made, "source", source)
+        return made
+
+    def lying_in(self, pack: str, name: str = "") -> Agent:
+        """The same agent, which knows the pack it lies in, and its own name there: rules of access call it so."""
+        made = copy.copy(self)
+        object.__setattr__(made, "lies_in", (pack, name or self.name))
+        if (source := self.source) is not None:
+
+            def again(files: Mapping[str, bytes]) -> Agent:
+                return source.again(files).lying_in(pack, name)
+
+            object.__setattr__(made, "source", source._replace(again=again))
         return made
 
     @property

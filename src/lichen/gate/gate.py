@@ -16,6 +16,7 @@ from lichen.core.ports.policy import (
     Allow,
     Check,
     Decision,
+    Entries,
     Facts,
     Meter,
     Reservation,
@@ -27,6 +28,7 @@ from lichen.core.words.failure import Failure
 from lichen.core.words.ids import CallId, RunId, SessionId
 from lichen.core.words.label import Label
 from lichen.core.words.scope import Actor, Scope
+from lichen.gate.access.rules import Path, agent_path
 from lichen.gate.cedar.shapes import Unusable
 from lichen.gate.cedar.values import Value
 from lichen.gate.check.conditions import Telling, decision_of
@@ -42,6 +44,9 @@ from lichen.gate.switches import StopKind, Switches
 if TYPE_CHECKING:
     from lichen.gate.rules.policies import PolicySet
 
+ENTERS: Final = ("run.start", "session.open")
+"""What rules of access are asked about, beside the nodes of flows."""
+FORBIDDEN: Final = "access_forbidden"
 ALLOWED_MAX: Final = 4096  # answers that are remembered
 
 LoadMeter = Callable[[Scope, str], tuple[int, int]]
@@ -59,7 +64,8 @@ class PolicyGate:
     """Implements `lichen.core.ports.policy.Gate` over one policy set per tenant and environment.
 
     `clock` gives microseconds since 1970 in UTC. `pseudonym` names actors as grants do; with it, nobody's own grant
-    counts for a call made on their behalf.
+    counts for a call made on their behalf. `path_of` says what rules of access call an agent, None for
+    one that is not hosted now.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class PolicyGate:
         load: LoadMeter,
         is_unknown: IsUnknown,
         pseudonym: Pseudonyms | None = None,
+        path_of: Callable[[str], Path | None] = agent_path,
         describe: Describe = lambda error: Failure(type(error).__name__),
         facts_timeout_s: float = TIMEOUT_S,
         wording: Callable[[Scope], Wording] = lambda scope: Wording(),
@@ -84,6 +91,7 @@ class PolicyGate:
         self._load = load
         self._is_unknown = is_unknown
         self._pseudonym = pseudonym
+        self._path_of = path_of
         self._describe = describe
         self._facts_timeout_s = facts_timeout_s
         self._wording = wording
@@ -110,6 +118,7 @@ class PolicyGate:
             policies = self._current(check.scope)
             view = view_of(check, policies)
             self._refuse_stopped(check)
+            self._refuse_closed(check, policies)
             if view.tool is None:
                 return self._ruled(check, policies, view)
             if view.tool.spec.facts_schema is not None:
@@ -121,7 +130,7 @@ class PolicyGate:
     def _refusal(self, check: Check, error: Exception) -> Verdict:
         match error:
             case Refused():
-                return self._deny(check, error.operator_reason, error.public)
+                return self._deny(check, error.operator_reason, error.public, error.policies)
             case FactsUnavailable():
                 return self._failed(check, f"facts_unavailable: {error}.", error.__cause__ or error)
             case Unmeasurable():
@@ -305,16 +314,38 @@ class PolicyGate:
         if stop is not None:
             raise Refused(f"stopped: {stop}.", "stopped")
 
+    def entries(self, scope: Scope, team: str = "") -> Entries:
+        """Which flows and nodes runs there may come to, by the rules in force now. Where nobody knows any, none."""
+        policies = self._policies.get((scope.tenant, scope.env))
+        if policies is None:
+            return Entries("unknown", _nowhere)
+        return policies.access.entries(team, self._path_of)
+
+    def _refuse_closed(self, check: Check, policies: PolicySet) -> None:
+        """Refuses what rules of access do not let anybody come to, whoever asks and whatever policy would say."""
+        if check.action not in ENTERS or not policies.access.binds(check.team):
+            return
+        ruled = policies.access.decide(self._path_of(check.resource) or agent_path(check.resource), check.team)
+        if not ruled.is_public:
+            by = () if ruled.rule is None else (ruled.rule.place,)
+            raise Refused(f"{FORBIDDEN}: {ruled.why}.", policies=by)
+
     def _failed(self, check: Check, operator_reason: str, error: BaseException) -> Verdict:
         return msgspec.structs.replace(self._deny(check, operator_reason), failure=self._describe(error))
 
-    def _deny(self, check: Check, operator_reason: str, public: PublicText = "denied") -> Verdict:
+    def _deny(
+        self, check: Check, operator_reason: str, public: PublicText = "denied", by: tuple[str, ...] = ()
+    ) -> Verdict:
         policies = self._policies.get((check.scope.tenant, check.scope.env))
         told: str = getattr(self._texts(check), public)
-        return Verdict("deny", (), policies.digest if policies else "", told, operator_reason)
+        return Verdict("deny", by, policies.digest if policies else "", told, operator_reason)
 
     def _texts(self, check: Check) -> Texts:
         return self._wording(check.scope).of(check.language)
+
+
+def _nowhere(name: str, pack: str, flow: str, node: str, /) -> str:
+    return "tenant_unknown: this tenant and environment has no policies"
 
 
 def _counted(check: Check, policies: PolicySet) -> dict[str, Value] | None:

@@ -42,6 +42,8 @@ from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime import interpreter
 from lichen.runtime.access.quota import Quota
 from lichen.runtime.access.register import Credential, Key, Name, Person, Register
+from lichen.runtime.entries.files import AccessSource
+from lichen.runtime.entries.places import Places
 from lichen.runtime.given.components import COMPILED, component_key
 from lichen.runtime.given.connections import Reaching
 from lichen.runtime.given.files import Files
@@ -173,6 +175,7 @@ class Wiring:
             pseudonym=book.pseudonym,
             wording=blueprint.wording,
             describe=failure_of,
+            path_of=Places(lambda: self.catalog.agents).of,
         )
         journal_of: JournalOf = lambda scope: self.engine.journal(scope)  # noqa: E731 - the engine comes later
         memories = Memories(journal_of, lambda name, scope: self.catalog.get(name, scope))
@@ -215,7 +218,9 @@ class Wiring:
             Vouching(https, blueprint.clock),
         )
         self.remote = remote = blueprint.remote or self.servers
-        self.in_force = InForce(self.gate, blueprint.policies, blueprint.clock, remote)
+        self.in_force = InForce(
+            self.gate, blueprint.policies, blueprint.clock, remote, AccessSource(blueprint.settings)
+        )
         self.catalog = Catalog(
             blueprint.home, blueprint.agents, host, remote, guard=lambda tool: guarded(tool, self.breakers)
         )

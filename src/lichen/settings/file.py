@@ -23,6 +23,7 @@ from lichen.core.speech.wording import BUILT_IN, DEFAULT, Greeting, Texts, Wordi
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.core.words.scope import PRODUCTION, Actor, ActorKind, Environment, Scope
+from lichen.settings.access.table import TEAMS_MAX, Access, AccessFiles, Team, TeamName, files_in
 from lichen.settings.breakers import breaker_of
 from lichen.settings.components.table import ComponentTable
 from lichen.settings.issuers.table import IssuerTable
@@ -57,6 +58,7 @@ class WebChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `greetings` are shown, by language, before anything is said; without one it is what agent or flow begin with.
     `signed_in`, in a development environment only: customers whose names are believed without a key, the first of which
     the chat page speaks for.
+    `team` is the one whose rules of access bind its conversations.
     """
 
     env: str = "dev"
@@ -68,6 +70,7 @@ class WebChat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origins: tuple[str, ...] = ("*",)
     greetings: Mapping[Language, Greeting] = {}
     signed_in: tuple[str, ...] = ()
+    team: str = ""
 
 
 HostName = Annotated[str, msgspec.Meta(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\Z")]
@@ -81,7 +84,8 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customers, the first where they want none of these; `texts` stand, by language, for the runtime's own words.
     `secrets` says where those of its tools come from, `models` how it reaches providers of models, by their names;
     `schedules` are what begins by itself. `hosts` are the names under which only this tenant is reached: webhooks whose
-    addresses name no tenant are the one's whose host they come to.
+    addresses name no tenant are the one's whose host they come to. `access` is the file of rules, or one for each
+    environment, that say which flows, agents and nodes may be come to; `teams` have rules of their own above them.
     `channels` are the tables of a tenant that have another name: each is for the channel that is called so, which some
     package brings.
     """
@@ -103,6 +107,8 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: Mapping[str, ProviderTable] = {}
     schedules: Annotated[tuple[Schedule, ...], msgspec.Meta(max_length=SCHEDULES_MAX)] = ()
     hosts: tuple[HostName, ...] = ()
+    access: Access | None = None
+    teams: Annotated[Mapping[TeamName, Team], msgspec.Meta(max_length=TEAMS_MAX)] = {}
     channels: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any], name=CHANNEL)
 
     @property
@@ -307,6 +313,16 @@ class Settings(msgspec.Struct, frozen=True):
         tenant = self.tenants.get(scope.tenant)
         found = () if tenant is None else tenant.schedules
         return tuple(each for each in found if tenant is not None and each.is_in(scope.env, tenant.environments))
+
+    def access(self, scope: Scope) -> AccessFiles:
+        """The files that say what may be come to in an environment; none in one that nobody declared."""
+        tenant = self.tenants.get(scope.tenant)
+        return AccessFiles() if tenant is None else files_in(tenant.access, tenant.teams, scope.env)
+
+    def team(self, tenant: str, name: str) -> str:
+        """A team that the tenant declares; empty for any other, which no rules are about."""
+        declared = self.tenants.get(tenant)
+        return name if declared is not None and name in declared.teams else ""
 
     def budgets(self, scope: Scope) -> Budgets:
         """What models of an environment may use; one nobody declared has no bounds."""

@@ -13,6 +13,7 @@ from lichen.core.remote.credentials import wrong_with_doors
 from lichen.core.speech.wording import Texts
 from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
+from lichen.settings.access.table import wrong_with_access
 from lichen.settings.components.table import alike
 from lichen.settings.decoding import Decoded, decode, table
 from lichen.settings.file import FILE, File, Settings, Tenant
@@ -134,9 +135,17 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     for wrong in wrong_with(tenant.secrets, tenant.environments):
         place = file.place("tenants", name, "secrets", *wrong.steps)
         yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
+    for each in wrong_with_access(tenant.access, tenant.teams, tenant.environments):
+        place = file.place("tenants", name, *each.steps)
+        yield Invalid(each.message, code=each.code, next_step=each.next_step, place=place)
     for found in wrong_with_schedules(tenant.schedules, tenant.environments):
         place = file.place("tenants", name, "schedules", found.number, found.key)
         yield Invalid(found.message, code=found.code, next_step=found.next_step, place=place)
+    if tenant.webchat is not None and tenant.webchat.team and tenant.webchat.team not in tenant.teams:
+        known = ", ".join(tenant.teams) or "none is declared"
+        yield file.unknown(
+            "team", tenant.webchat.team, "tenants", name, "webchat", "team", code="team_unknown", known=known
+        )
     if tenant.webchat is not None and tenant.webchat.signed_in and tenant.webchat.env not in tenant.development:
         yield Invalid(
             "Only in a development environment is anybody believed to be a customer without a key.",

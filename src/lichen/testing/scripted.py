@@ -29,7 +29,7 @@ from lichen.core.ports.call import (
     ToolSpec,
 )
 from lichen.core.ports.plan import CallRequest, Plan, PlanInput, Planner
-from lichen.core.ports.policy import NO_FACTS, Approval, Check, Confirmation, Facts, Verdict
+from lichen.core.ports.policy import NO_FACTS, Approval, Check, Confirmation, Entries, Facts, Verdict
 from lichen.core.speech.spoken import Spoken
 from lichen.core.words.ids import (
     AgentName,
@@ -212,6 +212,10 @@ class ScriptedGate:
             redact=self.redacted.get(check.action, ()),
             declassified=self.declassified.get(check.action, ()),
         )
+
+    def entries(self, scope: Scope, team: str = "") -> Entries:
+        """No rules of access."""
+        return Entries()
 
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
         """Keeps it in `settled`."""

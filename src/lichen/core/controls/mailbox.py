@@ -14,7 +14,7 @@ DoubleTexting = Literal["enqueue", "interrupt", "merge", "reject"]
 
 class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
     """Contents: `actor` (JSON), `attributes` (JSON), `address` (where its channel pushes messages to). `locale` is a
-    language the tenant declares; empty for its first."""
+    language the tenant declares; empty for its first. `team` is that whose channel or caller it came by, for good."""
 
     agent: AgentName
     subject: str
@@ -24,6 +24,7 @@ class MailboxOpened(Control, frozen=True, array_like=True, gc=False):
     locale: str = ""
     ruling: Ruling | None = None
     has_address: bool = False
+    team: str = ""
 
 
 class MessageReceived(Control, frozen=True, array_like=True, gc=False):

@@ -79,8 +79,9 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     `error` names why an attempt gave no plan. `requests` are the model requests it took; before there were those, the
     rulings on them stood alone in `rulings`. `synthesize`: the next plan is asked for without tools, if all comes out
     well. `roles` are those of the calls, where one is another than `work`. `stops`: the answer ends the calls that are
-    open. `prompts` names those it was made with: name, version and digest. The record's label is that of the earlier
-    words the planner was handed.
+    open. `prompts` names those it was made with: name, version and digest. `access` pins
+    the rules of access that its nodes were come to under, where it asked for any. The record's label is that of the
+    earlier words the planner was handed.
     """
 
     step: int
@@ -102,6 +103,7 @@ class Planned(Control, frozen=True, array_like=True, gc=False):
     stops: bool = False
     prompts: tuple[str, ...] = ()
     has_summary: bool = False
+    access: str = ""
 
     @property
     def key(self) -> str:

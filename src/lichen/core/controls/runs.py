@@ -32,7 +32,8 @@ class RunStarted(Control, frozen=True, array_like=True, gc=False):
     answer is to fit, as whoever asked wants), `overrides` (JSON: what it is held to beside its agent's definition).
 
     `requesters` are the pseudonyms of everybody who spoke in its input: none of them may approve what it wants. `only`
-    are those of its agent's tools that it may use, all of them where none is named.
+    are those of its agent's tools that it may use, all of them where none is named. `team` is that of its session, of
+    whoever asked for it, or of the run that called it.
     """
 
     agent: AgentName
@@ -47,6 +48,7 @@ class RunStarted(Control, frozen=True, array_like=True, gc=False):
     ruling: Ruling | None = None
     has_schema: bool = False
     only: tuple[ToolName, ...] = ()
+    team: str = ""
 
 
 class Signal(Control, frozen=True, array_like=True, gc=False):

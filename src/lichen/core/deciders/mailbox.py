@@ -99,6 +99,7 @@ def _opened(s: MailboxState, event: e.Event, c: e.MailboxOpened) -> Changes:
         "double_texting": c.double_texting,
         "language": c.locale,
         "address_n": event.n if c.has_address else None,
+        "team": c.team,
     }
 
 

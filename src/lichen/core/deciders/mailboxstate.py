@@ -95,6 +95,7 @@ class MailboxState(msgspec.Struct, frozen=True, gc=False):
     delivery: Literal["pull", "push"] = "pull"
     double_texting: e.DoubleTexting = "enqueue"
     language: str = ""
+    team: str = ""
     address_n: int | None = None  # the record whose content `address` says where messages are pushed to
     epoch: int = 1
 

@@ -131,6 +131,7 @@ class RunState(msgspec.Struct, frozen=True, gc=False):
     limits: Limits = Limits()
     only: tuple[ToolName, ...] = ()  # the tools it may use; all of its agent's where none is named
     pins: e.Pins = e.Pins()
+    team: str = ""
     has_schema: bool = False  # whoever asked wants the answer to fit the content `schema` of the first record
     epoch: int = 1
     started_us: int = 0

@@ -240,6 +240,11 @@ def no_file(reference: str) -> Awaitable[bytes]:
     raise NotFound("There is no such file in this conversation.", code="attachment_unknown")
 
 
+def anywhere(name: str, pack: str, flow: str, node: str, /) -> bool:
+    """What may be come to where no rules of access are in force: everything."""
+    return True
+
+
 class PlanInput(msgspec.Struct, frozen=True):
     """Everything a planner may see. `history` is built on demand, so a planner that needs none costs none.
 
@@ -249,6 +254,8 @@ class PlanInput(msgspec.Struct, frozen=True):
     happened before the run, read when it is asked. `file` gives the bytes of a file that came with a message, by the
     `contentUrl` of its attachment: they are read from the log then, and held by nobody. `calls_made` and `waits_made`
     count those of the run so far: the calls and waits of the plan get the ids that follow, `c<n>` and `w<n>` in order.
+    `may_enter(name, pack, flow, node)`: whether a flow that is hosted under this name, or a node of it, may be come to;
+    of the flow as a whole `node` is empty. While one plan is made the answer stays what it is.
     """
 
     run: RunContext
@@ -270,6 +277,7 @@ class PlanInput(msgspec.Struct, frozen=True):
     file: Callable[[str], Awaitable[bytes]] = no_file
     calls_made: int = 0
     waits_made: int = 0
+    may_enter: Callable[[str, str, str, str], bool] = anywhere
 
 
 PlannerKind = Literal["rules", "llm", "flow", "own"]

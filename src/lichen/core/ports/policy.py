@@ -219,7 +219,7 @@ class Check(msgspec.Struct, frozen=True):
 
     `requesters` are the pseudonyms of everybody who spoke for it; `hands_to` is the tool or model that a secret
     goes to, `asking` is there for `model.invoke`, and `starting`, which gives its meters as they are now, for
-    `run.start`.
+    `run.start`. `team` is that of the session or run, empty for none.
     """
 
     scope: Scope
@@ -241,6 +241,7 @@ class Check(msgspec.Struct, frozen=True):
     language: str = ""  # in which a public reason is told; empty for the tenant's own
     asking: Asking | None = None
     starting: Callable[[], Mapping[RunMeter, int]] | None = None
+    team: str = ""
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -278,6 +279,21 @@ class Facts(msgspec.Struct, frozen=True):
 NO_FACTS = Facts()
 
 
+def _anywhere(name: str, pack: str, flow: str, node: str, /) -> str | None:
+    return None
+
+
+class Entries(msgspec.Struct, frozen=True):
+    """Which flows and nodes may be come to, as of one moment.
+
+    `refusal(name, pack, flow, node)` says for operators why one may not, None where it may: `name` is what the flow is
+    called here, and of the flow as a whole `node` is empty. `digest` pins the rules, empty for none.
+    """
+
+    digest: str = ""
+    refusal: Callable[[str, str, str, str], str | None] = _anywhere
+
+
 class Gate(Protocol):
     """One per process; knows every tenant's policies."""
 
@@ -287,6 +303,10 @@ class Gate(Protocol):
 
     def decide(self, check: Check, facts: Facts = NO_FACTS) -> Verdict:
         """Decides and reserves in one step. Denies rather than raises, also a call whose facts nobody read."""
+        ...
+
+    def entries(self, scope: Scope, team: str = "") -> Entries:
+        """Which flows and nodes runs of this team, or of none, may come to there now."""
         ...
 
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:

@@ -24,6 +24,7 @@ BUILT_IN: Final[Mapping[str, Texts]] = TRANSLATED
 
 
 _MODEL: Final[Mapping[str, str]] = {
+    "access_forbidden": "denied",
     "model_auth": "model_broken",
     "model_key_missing": "model_broken",
     "model_key_elsewhere": "model_broken",
@@ -45,8 +46,8 @@ _MODEL: Final[Mapping[str, str]] = {
 
 
 def public_text(texts: Texts, code: str) -> str:
-    """What a customer is told of a run that failed with `code`: what follows from a model's failure, or that something
-    went wrong. What went wrong in detail only operators read."""
+    """What a customer is told of a run that failed with `code`: that it may not be, what follows from a model's
+    failure, or that something went wrong. What went wrong in detail only operators read."""
     return getattr(texts, _MODEL.get(code, "failed"))
 
 

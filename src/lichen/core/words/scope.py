@@ -40,6 +40,17 @@ class Scope(msgspec.Struct, frozen=True):
         return LogId(f"{self.tenant}/{self.env}/{shard}")
 
 
+def apart(scope: Scope, team: str = "") -> tuple[Scope, str]:
+    """The scope without its team, whose log is the same, and the team: `team`, else the scope's, empty for none.
+
+    Raises Invalid (`scope_invalid`) for a team that is spelt otherwise.
+    """
+    named = team or scope.team
+    if not named:
+        return scope, ""
+    return Scope(scope.tenant, scope.env), Scope(scope.tenant, scope.env, named).team or ""
+
+
 class Actor(msgspec.Struct, frozen=True):
     """Who: a person, an agent, a service or the system itself, with the roles a key or declaration gave.
 

@@ -106,6 +106,7 @@ def _started(act: CallAct, definition: AgentDef, ruling: e.Ruling) -> e.RunStart
         requesters=parent.requesters,
         ruling=ruling,
         only=overrides.terms(definition, _held(act)).only,
+        team=parent.team,
     )
 
 

@@ -38,6 +38,7 @@ from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
 from lichen.engine.ports import AgentDef
+from lichen.engine.sends.entering import Entering
 from lichen.engine.sends.failures import sealed, told
 from lichen.engine.sends.sends import ruled
 from lichen.tools.failure import failure_of
@@ -70,6 +71,7 @@ async def plan(act: Act, *, may_begin: Callable[[], bool]) -> None:
     if state.plan_failures:
         asker.wait()
         await _back_off(act)
+    entering = Entering(act)
     try:
         input = plan_input(
             act,
@@ -78,6 +80,7 @@ async def plan(act: Act, *, may_begin: Callable[[], bool]) -> None:
             model=asker,
             handed=asker.handed,
             may_remember=remembering(act, asker),
+            may_enter=entering.may,
         )
         if agent.planner.pure:  # it waits for nothing, so nothing has to stop it
             answer = await agent.planner.plan(input)
@@ -98,7 +101,8 @@ async def plan(act: Act, *, may_begin: Callable[[], bool]) -> None:
             _retry_or_fail(act, code, asker, error)
     else:
         faults.hit("plan.after")
-        append_plan(act, agent, _made(asker, answer), partial(with_what_follows, may_begin=may_begin))
+        made = _made(asker, answer)._replace(access=entering.digest, refused=entering.refusals())
+        append_plan(act, agent, made, partial(with_what_follows, may_begin=may_begin))
 
 
 async def _ask(act: Act, agent: AgentDef, input: PlanInput, *, waits: Callable[[], None]) -> Plan:

@@ -64,6 +64,7 @@ def open_turn(act: SessionAct) -> None:
         ruling=ruling_of(check, verdict),
         has_schema=bool(schema),
         only=under.only,
+        team=mailbox.team,
     )
     first = _first(act, said, started, Asked(acting(mailbox.agent, person), schema, sealed(held)))
     journal.append({act.stream: (e.Draft(opened),), stream: (first,)}, turn=opened.turn)

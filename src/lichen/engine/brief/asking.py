@@ -8,7 +8,7 @@ from functools import partial
 from lichen.core.deciders.run import RunState
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.model import ModelHandle
-from lichen.core.ports.plan import Left, PlanInput, RunContext
+from lichen.core.ports.plan import Left, PlanInput, RunContext, anywhere
 from lichen.engine.act import Act
 from lichen.engine.brief.attached import read_file
 from lichen.engine.brief.contents import answers, inputs, planner_state, results
@@ -27,10 +27,11 @@ def plan_input(
     model: ModelHandle,
     handed: Handed | None = None,
     may_remember: Callable[[], None] = lambda: None,
+    may_enter: Callable[[str, str, str, str], bool] = anywhere,
 ) -> PlanInput:
     """The input of the plan that is due in the act's state. `model` is how the planner may ask one; `handed` is told
     the label of the earlier words it takes. `may_remember` raises Denied where its person's other conversations are
-    none of its business. Raises ContentErased."""
+    none of its business; `may_enter` says which flows and nodes it may come to. Raises ContentErased."""
     state = act.state
     return PlanInput(
         run=run_context(act),
@@ -51,6 +52,7 @@ def plan_input(
         file=partial(read_file, act),
         calls_made=state.calls_made,
         waits_made=state.waits_made,
+        may_enter=may_enter,
     )
 
 

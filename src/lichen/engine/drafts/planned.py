@@ -111,7 +111,8 @@ def _wait_bytes(wait: WaitRequest) -> int:
 
 class Made(NamedTuple):
     """A plan and what it took: what models used, the label of the earlier words it was made from, and each request
-    to a model with what is kept of it. `started` says that the planner was asked, where the log does not yet."""
+    to a model with what is kept of it. `started` says that the planner was asked, where the log does not yet.
+    `access` pins the rules of access it asked for, and `refused` says what they did not let it come to."""
 
     plan: Plan
     usage: Usage = Usage()
@@ -119,6 +120,8 @@ class Made(NamedTuple):
     requests: tuple[e.ModelAsked, ...] = ()
     started: moves.Drafts = ()
     kept: Sequence[Part] = ()
+    access: str = ""
+    refused: moves.Drafts = ()
 
 
 Follow = Callable[[Act, Mapping[StreamId, moves.Drafts], Mapping[CallId, Arguments]], Mapping[StreamId, moves.Drafts]]
@@ -153,6 +156,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made, follow: Follow = lambda a
         has_summary=plan.summary is not None and not plan.summary.steps,
         roles=_roles(agent, plan),
         stops=plan.stops,
+        access=made.access,
     )
     drafts = moves.admit(state, planned, _contents(act, plan, [*calls.parts, *made.kept]), calls.refused)
     if calls.missing and agent.on_missing == "finalize":
@@ -166,7 +170,7 @@ def append_plan(act: Act, agent: AgentDef, made: Made, follow: Follow = lambda a
     sends = ruled(act, told_session(act, plan, waits))
     withdrawn = moves.withdraw(state, plan.withdraws)
     appended: dict[StreamId, moves.Drafts] = {
-        act.stream: (*made.started, drafts[0], *waits.run, *drafts[1:], *withdrawn, *sends.refused)
+        act.stream: (*made.started, drafts[0], *waits.run, *drafts[1:], *withdrawn, *made.refused, *sends.refused)
     }
     if state.session is not None:
         appended[session_stream(state.session)] = (*mirror(act.journal, state, withdrawn), *sends.session)

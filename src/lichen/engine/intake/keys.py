@@ -19,6 +19,11 @@ def id_of(request: Request, kind: str, key: str | None, *, salt: str) -> str:
     return f"{kind}-{request.journal.log.digest(f'{kind}|{salt}|{key}'.encode()).hex()[:24]}"
 
 
+def of_team(team: str) -> str:
+    """What of a salt keeps apart what is asked for in another team; nothing without one."""
+    return f"@{team}" if team else ""
+
+
 def token_of(request: Request, key: str | None) -> str | None:
     """A key as it may stand in a record: an HMAC, since people put names into keys. Raises Invalid (`key_invalid`)."""
     if key is None:

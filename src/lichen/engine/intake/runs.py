@@ -17,7 +17,7 @@ from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.scope import speaks_as
 from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.answers.messages import encoded, message
-from lichen.engine.intake.keys import id_of
+from lichen.engine.intake.keys import id_of, of_team
 from lichen.engine.intake.request import Request
 from lichen.engine.intake.sizes import text_of
 from lichen.engine.journal.attributes import check_needs, sealed
@@ -37,13 +37,15 @@ async def start(
     schema: bytes = b"",
     overrides: Overrides = NONE,
     label: Label = EMPTY,
+    team: str = "",
     beside: Callable[[RunId], Mapping[StreamId, moves.Drafts]] = lambda run: {},
 ) -> RunId:
     """Starts one run without a session; returns once it is durable.
 
     `input` is any JSON; with it the text may be empty. `attributes` are for the run's planner and tools. `schema` is
     what the answer is to fit. `overrides` leave it fewer tools and narrower limits than its agent has. `label` is of
-    what its input was made from; what is said `beside` is appended with its start or not at all.
+    what its input was made from, `team` whose rules of access bind it; what is said `beside` is appended with its start
+    or not at all.
 
     Raises NotFound (`agent_unknown`), Invalid (`message_empty`, `message_too_large`, `input_invalid`,
     `input_too_large`, `attributes_invalid`, `attributes_missing`, `overrides_invalid`, `key_invalid`), Conflict
@@ -56,13 +58,13 @@ async def start(
     under = terms(request.agent(agent), overrides)
     await request.admitted()
     journal, actor = request.journal, request.actor
-    run = RunId(id_of(request, "run", key, salt=f"{actor.kind}:{actor.id}:{agent}"))
+    run = RunId(id_of(request, "run", key, salt=f"{actor.kind}:{actor.id}:{agent}{of_team(team)}"))
     stream = run_stream(run)
     if key is None:
         journal.log.begin(stream)
     messages = [message(speaks_as(actor), contents, request.by)]
     if journal.state(stream).n == 0:
-        first = msgspec.structs.replace(_started(request, agent, under), has_schema=bool(schema))
+        first = msgspec.structs.replace(_started(request, agent, under), has_schema=bool(schema), team=team)
         started = start_draft(first, messages, acting(agent, actor), own, schema, kept(overrides))
         labelled = msgspec.structs.replace(started, label=label)
         request.append({stream: (labelled,), **beside(run)})

@@ -17,7 +17,7 @@ from lichen.core.words.label import EMPTY, Label
 from lichen.core.words.scope import Actor
 from lichen.engine.act import SessionAct
 from lichen.engine.acts.turn import acting
-from lichen.engine.intake.keys import id_of, token_of
+from lichen.engine.intake.keys import id_of, of_team, token_of
 from lichen.engine.intake.request import Request, merged
 from lichen.engine.intake.sizes import check_address, text_of
 from lichen.engine.journal.attributes import check_needs, sealed
@@ -31,7 +31,7 @@ class Opening(msgspec.Struct, frozen=True):
 
     `attributes` are those of every run of the session, for its planner and its tools. `language` is what the customer
     wants, as Accept-Language has it; the session gets one that the tenant speaks. `address` is where its channel
-    pushes messages to.
+    pushes messages to. `team` is that whose rules of access bind it, for good.
     """
 
     agent: AgentName
@@ -41,17 +41,22 @@ class Opening(msgspec.Struct, frozen=True):
     attributes: Mapping[str, str] = {}
     language: str = ""
     address: bytes = b""
+    team: str = ""
 
 
-def session_id(request: Request, agent: AgentName, *, channel: str, key: str | None, generation: int = 0) -> SessionId:
-    """The id of a session that is to be opened; with a `key` always the same for this actor, agent and channel, and so
-    many `generation`s of it that were closed.
+def session_id(
+    request: Request, agent: AgentName, *, channel: str, key: str | None, generation: int = 0, team: str = ""
+) -> SessionId:
+    """The id of a session that is to be opened; with a `key` always the same for this actor, agent, channel and team,
+    and so many `generation`s of it that were closed.
 
     Raises NotFound (`agent_unknown`), Invalid (`key_invalid`).
     """
     request.agent(agent)
     actor, later = request.actor, f"#{generation}" if generation else ""
-    return SessionId(id_of(request, "ses", key, salt=f"{actor.kind}:{actor.id}:{agent}:{channel}{later}"))
+    return SessionId(
+        id_of(request, "ses", key, salt=f"{actor.kind}:{actor.id}:{agent}:{channel}{later}{of_team(team)}")
+    )
 
 
 async def open_session(
@@ -90,6 +95,7 @@ def _opened(request: Request, opening: Opening, attributes: bytes) -> e.Draft:
         wording.chosen(opening.language) if opening.language else "",
         ruling=request.ruling,
         has_address=bool(opening.address),
+        team=opening.team,
     )
     actor = msgspec.json.encode(request.actor)
     parts = [("actor", actor), ("attributes", attributes), ("address", opening.address)]

@@ -30,6 +30,7 @@ def starting_turn(session: SessionAct, person: Actor) -> Check:
         session=mailbox.id,
         language=mailbox.language,
         starting=_counted(session, mailbox.subject),
+        team=mailbox.team,
     )
 
 
@@ -46,6 +47,7 @@ def starting_child(parent: Act, agent: AgentName) -> Check:
         label=state.label,
         language=parent.language,
         starting=_counted(parent, state.subject),
+        team=state.team,
     )
 
 

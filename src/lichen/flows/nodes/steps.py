@@ -36,6 +36,11 @@ class Failed(NamedTuple):
     is_foreign: bool = False
 
 
+def forbidden() -> Failed:
+    """What becomes of a node or flow that rules of access do not let the run come to."""
+    return Failed("access_forbidden", "Rules of access do not let this be come to.", "denied")
+
+
 class Wait(NamedTuple):
     """The node waits for somebody. `says` goes to the customer first."""
 

@@ -51,8 +51,13 @@ def _words_of(text: str) -> tuple[str, ...]:
 def pack_of(path: str) -> str:
     """The pack that a flow's file belongs to, as one word: the closest folder that has a name of its own. The path is
     relative to the project, so that names are the same wherever that lies."""
+    return "_".join(_words_of(folder_of(path)))
+
+
+def folder_of(path: str) -> str:
+    """The same folder as it is written, which is what rules of access call the pack."""
     folders = [folder for folder in PurePath(path).parts[:-1] if folder not in _NOT_A_PACK and _words_of(folder)]
-    return "_".join(_words_of(folders[-1])) if folders else "flows"
+    return folders[-1] if folders else "flows"
 
 
 def hosted_name(flow: Flow, pack: str, *, is_shared: bool = False) -> str:

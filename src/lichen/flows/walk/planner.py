@@ -11,6 +11,7 @@ from lichen.core.ports.plan import Plan, PlanInput, PlannerKind
 from lichen.core.speech.wording import Greeting
 from lichen.core.words.errors import Invalid
 from lichen.flows.ir import Flow
+from lichen.flows.syntax.naming import folder_of
 from lichen.flows.walk.compiled import ReadyFlow, invalid, ready
 from lichen.flows.walk.walker import Walk
 from lichen.flows.walk.watching import Watcher
@@ -23,7 +24,8 @@ class FlowPlanner:
 
     `flows` are those it may call or go to; each is a frame of the same run. `agents` are the names of the agents that
     its nodes ask, with the tool that is the agent. What the nodes call besides are tools of their own names, unless
-    `targets` has another one: by flow and node, what the node is about.
+    `targets` has another one: by flow and node, what the node is about. `paths` are what rules of access call the
+    flows: pack and id as they are written, whatever the flows are called here.
 
     Raises Invalid (`flow_invalid`, `flow_unknown`, `agent_unknown`) at the node that is wrong.
     """
@@ -38,9 +40,11 @@ class FlowPlanner:
         flows: Iterable[Flow] = (),
         agents: Mapping[str, str] | None = None,
         targets: Mapping[str, Mapping[str, str]] | None = None,
+        paths: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.flow = flow
         self.flows = {one.id: one for one in (*flows, flow)}
+        self._paths = {id: (folder_of(one.path), id) for id, one in self.flows.items()} | dict(paths or {})
         named = targets or {}
         self._ready = {id: ready(one, named.get(id)) for id, one in self.flows.items()}
         self._agents = dict(agents or {})
@@ -66,11 +70,11 @@ class FlowPlanner:
 
     async def plan(self, input: PlanInput) -> Plan:
         """A call, a wait, the answer, or a failure with its code. Never raises for what somebody said or returned."""
-        return Walk(self._ready, self.flow.id, self._tools, input).plan()
+        return Walk(self._ready, self.flow.id, self._tools, input, self._paths).plan()
 
     def watched(self, input: PlanInput, watcher: Watcher) -> Plan:
         """The same plan, while somebody looks on."""
-        return Walk(self._ready, self.flow.id, self._tools, input, watcher).plan()
+        return Walk(self._ready, self.flow.id, self._tools, input, self._paths, watcher).plan()
 
     def _check(self, prepared: ReadyFlow) -> None:
         known: Mapping[str, Iterable[str]] = {"flow": self.flows, "agent": self._agents}

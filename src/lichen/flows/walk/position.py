@@ -11,7 +11,7 @@ from lichen.core.ports.plan import PlanInput
 from lichen.flows.nodes import frames
 from lichen.flows.nodes.context import Context, around
 from lichen.flows.nodes.frames import FRAMES_MAX, Frame, Output, Progress, Strand
-from lichen.flows.nodes.steps import Failed, Visit
+from lichen.flows.nodes.steps import Failed, Visit, forbidden
 from lichen.flows.text.mapping import Filling
 from lichen.flows.walk.compiled import Ready, ReadyFlow
 from lichen.flows.walk.entry import first_vars
@@ -21,8 +21,15 @@ class Position:
     """For one plan, which begins a flow or resumes it. `missed` is told of every value that texts read and that is not
     there."""
 
-    def __init__(self, flows: Mapping[str, ReadyFlow], input: PlanInput, missed: Callable[[Frame, str], None]) -> None:
+    def __init__(
+        self,
+        flows: Mapping[str, ReadyFlow],
+        input: PlanInput,
+        missed: Callable[[Frame, str], None],
+        paths: Mapping[str, tuple[str, str]],
+    ) -> None:
         self.flows = flows
+        self._paths = paths
         self.input = input
         self.progress = Progress(Strand([]))
         self.strand = self.progress.trunk
@@ -73,17 +80,24 @@ class Position:
             frame.is_fixed = True
 
     def enter(self, flow: str, entry: dict[str, Any], node: str = "") -> Failed | None:
-        """Puts a frame for `flow` on top, at its start or at `node`. Failed when a variable it requires is missing."""
+        """Puts a frame for `flow` on top, at its start or at `node`. Failed when a variable it requires is missing,
+        or rules of access do not let the run come there."""
         ready = self.flows.get(flow)
         is_deep = len(self.path) >= FRAMES_MAX
         if ready is None or (node and node not in ready.nodes) or is_deep:
             code = "flow_depth" if is_deep else "flow_unknown"
             return Failed(code, f"{flow} {node}".strip())
+        if not self.may_enter(flow):
+            return forbidden()
         values, missing = first_vars(ready.flow, entry)
         if missing:
             return Failed("var_missing", missing)
         self.frames.append(Frame(flow, node or ready.flow.start, entry, vars=values))
         return None
+
+    def may_enter(self, flow: str, node: str = "") -> bool:
+        """Whether rules of access let the run come to a flow, or a node of it."""
+        return self.input.may_enter(flow, *self._paths[flow], node)
 
     def replace(self, frame: Frame, flow: str, entry: dict[str, Any], node: str) -> Failed | None:
         """Puts a frame for `flow` in the place of the one on top, with its time; leaves that there if it cannot."""

@@ -19,7 +19,21 @@ from lichen.flows.nodes.ask import WAIT_EXPIRES_S, ended
 from lichen.flows.nodes.context import text_of
 from lichen.flows.nodes.control import controlled
 from lichen.flows.nodes.frames import FRAMES_MAX, Frame, Output, Strand
-from lichen.flows.nodes.steps import Done, Enter, Event, Failed, Fork, Heard, Invoke, Jump, Leave, Respond, Step, Wait
+from lichen.flows.nodes.steps import (
+    Done,
+    Enter,
+    Event,
+    Failed,
+    Fork,
+    Heard,
+    Invoke,
+    Jump,
+    Leave,
+    Respond,
+    Step,
+    Wait,
+    forbidden,
+)
 from lichen.flows.text.expr import holds
 from lichen.flows.text.rendering import RenderError
 from lichen.flows.walk import routing
@@ -52,7 +66,8 @@ Move = Step | Plan | Pause | None
 
 
 class Walk:
-    """Used for one plan and thrown away. `tools` are the names of the tools by what nodes call them."""
+    """Used for one plan and thrown away. `tools` are the names of the tools by what nodes call them, `paths` what rules
+    of access call the flows."""
 
     def __init__(
         self,
@@ -60,11 +75,12 @@ class Walk:
         root: str,
         tools: Mapping[str, str],
         input: PlanInput,
+        paths: Mapping[str, tuple[str, str]],
         watcher: Watcher | None = None,
     ) -> None:
         self._input = input
         self._transcript = Transcript()
-        self._position = Position(flows, input, self._miss)
+        self._position = Position(flows, input, self._miss, paths)
         self._watcher = watcher
         self._strands = Strands(input)
         self._ready: deque[tuple[Strand, Above, Callable[[], Move]]] = deque()
@@ -182,6 +198,8 @@ class Walk:
             return self._back_at(late)
         try:
             if isinstance(came, WaitAnswer):
+                if not self._position.may_enter(frame.flow, frame.at):
+                    return forbidden()
                 return self._heard(frame, ready, Heard(came.outcome, body_of(came.body)))
             if ready.kind.ended is not None:
                 return self._led(frame, came, ready.kind.ended(self._position.visited(frame, ready), came))
@@ -216,6 +234,8 @@ class Walk:
             return Failed("node_unknown", frame.at)
         if ready.when is not None and not holds(ready.when, self._position.context(frame)):
             return Done(None, status="skipped")
+        if not self._position.may_enter(frame.flow, frame.at):
+            return forbidden()
         try:
             visit = self._position.visited(frame, ready)
             if self._watcher is not None:

@@ -27,9 +27,10 @@ PublicText = Literal["denied", "in_doubt", "busy", "stopped"]
 class Refused(Exception):
     """A reason to say no before policy is asked."""
 
-    def __init__(self, operator_reason: str, public: PublicText = "denied") -> None:
+    def __init__(self, operator_reason: str, public: PublicText = "denied", *, policies: tuple[str, ...] = ()) -> None:
         super().__init__(operator_reason)
         self.operator_reason = operator_reason
+        self.policies = policies
         self.public: PublicText = public
 
 

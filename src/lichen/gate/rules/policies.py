@@ -19,6 +19,7 @@ from cedarpy import pst
 from lichen.core.ports.call import ToolSpec
 from lichen.core.ports.policy import MODEL_METERS, RUN_METERS, Meter
 from lichen.core.words.errors import Invalid
+from lichen.gate.access.rules import OPEN, AccessRules
 from lichen.gate.cedar import policyset as cedar
 from lichen.gate.cedar.statements import Statement, statements
 from lichen.gate.rules.annotations import Terms, annotated_at, terms_of
@@ -107,7 +108,8 @@ class PolicySet(msgspec.Struct, frozen=True):
     """Policies ready to decide. `terms[n]` belongs to policy number n; `digest` pins everything that was loaded.
 
     `pending` names the meters whose unsettled sums the policies read, None for all. `counts_models`: whether they read
-    what models used when one is asked, `counts_runs` what was counted before a run is started.
+    what models used when one is asked, `counts_runs` what was counted before a run is started. `access` are the rules
+    of access beside them, which come first.
     """
 
     digest: str
@@ -119,6 +121,14 @@ class PolicySet(msgspec.Struct, frozen=True):
     pending: frozenset[str] | None
     counts_models: bool = False
     counts_runs: bool = False
+    access: AccessRules = OPEN
+
+    def beside(self, access: AccessRules) -> PolicySet:
+        """The same policies beside rules of access, which the digest then pins too."""
+        if not access.digest:
+            return self
+        digest = hashlib.sha256(f"{self.digest}\x00{access.digest}".encode()).hexdigest()
+        return msgspec.structs.replace(self, digest=digest, access=access)
 
 
 def load_policies(

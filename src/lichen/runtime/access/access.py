@@ -30,7 +30,8 @@ ALL = "*"
 class About(msgspec.Struct, frozen=True):
     """What an act is about. `resource` is what policies see, `what` the kind of thing it is.
 
-    `owner` finds the pseudonym of whose it is; empty for nobody's, None when there is no such thing.
+    `owner` finds the pseudonym of whose it is; empty for nobody's, None when there is no such thing. `team` is that of
+    a session or run that is to begin.
     """
 
     resource: str
@@ -38,6 +39,7 @@ class About(msgspec.Struct, frozen=True):
     owner: Callable[[Journal], str | None] | None = None
     session: SessionId | None = None
     run: RunId | None = None
+    team: str = ""
 
 
 EVERYTHING = About(ALL)
@@ -85,6 +87,7 @@ class Access:
         Raises Denied (`role_missing`, `denied`), NotFound (`session_unknown`, `run_unknown`, `wait_unknown`).
         """
         check = Check(scope, actor, action, about.resource, run=about.run, session=about.session, language=language)
+        check = msgspec.structs.replace(check, team=about.team) if about.team else check
         if action == "run.start":
             check = msgspec.structs.replace(check, starting=lambda: self._counted(scope, actor))
         if not may(actor, action, about.resource):
@@ -101,7 +104,7 @@ class Access:
         """Whether an act would be allowed now, for whoever is only shown what they may do: nothing is noted."""
         if not may(actor, action, about.resource):
             return False
-        check = Check(scope, actor, action, about.resource, run=about.run, session=about.session)
+        check = Check(scope, actor, action, about.resource, run=about.run, session=about.session, team=about.team)
         return self._gate.decide(check).outcome == "allow"
 
     def _counted(self, scope: Scope, actor: Actor) -> Mapping[RunMeter, int]:
@@ -160,7 +163,7 @@ class Access:
         if not may(actor, action, about.resource):
             return None
         resource = about.resource if action != "run.contents" else about.run or ALL
-        check = Check(scope, actor, action, resource, run=about.run, session=about.session)
+        check = Check(scope, actor, action, resource, run=about.run, session=about.session, team=about.team)
         verdict = self._gate.decide(check)
         return Ruling(action, verdict.policies, verdict.policy_digest) if verdict.outcome == "allow" else None
 

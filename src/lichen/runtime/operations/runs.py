@@ -12,7 +12,7 @@ from lichen.core.deciders.run import RunState, decide
 from lichen.core.ports.overrides import NONE, Overrides
 from lichen.core.words.errors import Conflict, Denied
 from lichen.core.words.ids import AgentName, RunId, SessionId, run_stream
-from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.scope import Actor, Scope, apart
 from lichen.core.words.wait import WaitKind
 from lichen.engine.engine import Engine
 from lichen.engine.intake import runs
@@ -80,16 +80,19 @@ class Runs:
         attributes: Mapping[str, str] = {},
         answers: Any = None,
         overrides: Overrides = NONE,
+        team: str = "",
     ) -> RunId:
         """Starts one run without a session; returns once it is durable. Repeated with the same `key` it is one run.
 
         `input` is any JSON that the run begins with: a flow's entry, an agent's message. With it `text` may be empty.
         `answers` is what the answer has to be, whatever the agent gives as a rule: a type that pydantic knows, or a
         JSON Schema.
-        `overrides` leave this run fewer tools and narrower limits than its agent has.
+        `overrides` leave this run fewer tools and narrower limits than its agent has. `team` is that whose rules of
+        access bind it beside the tenant's; `scope` may name it instead.
         """
+        scope, team = apart(scope, team)
         schema = b"" if answers is None else schema_of(answer_type(answers))
-        ruling = self._access.ask("run.start", scope, actor, About(agent))
+        ruling = self._access.ask("run.start", scope, actor, About(agent, team=team))
         self._access.host(scope, agent)
         request = Request(self._engine, scope, actor, ruling)
         return await runs.start(
@@ -101,6 +104,7 @@ class Runs:
             attributes=attributes,
             schema=schema,
             overrides=overrides,
+            team=team,
         )
 
     async def result(self, scope: Scope, run: RunId, actor: Actor) -> str:

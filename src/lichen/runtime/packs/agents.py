@@ -27,4 +27,5 @@ def agents_of(pack: Opened, tools: Sequence[Tool]) -> Iterator[Agent]:
             raise Invalid(message, code="pack_agent_commands", place=path, next_step=step)
     for path in pack.agents:
         if PurePosixPath(path).suffix in FILES and PurePosixPath(path).parent.name == "agents":
-            yield load_agent(path, [Toolset("tools", tools)], root=Path(pack.root), files=pack.files)
+            made = load_agent(path, [Toolset("tools", tools)], root=Path(pack.root), files=pack.files)
+            yield made.lying_in(pack.manifest.pack_id)

@@ -10,7 +10,7 @@ from lichen.agents.agent import Agent, Source
 from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Invalid
 from lichen.flows.read.load import parse, text_of
-from lichen.flows.syntax.naming import hosted_name, pack_of
+from lichen.flows.syntax.naming import folder_of, hosted_name, pack_of
 from lichen.runtime.project.flows import Hosting, flow_agents
 from lichen.settings.file import FlowFile
 
@@ -31,10 +31,11 @@ class FlowFiles(NamedTuple):
         """The flow of a text as the project hosts it. Raises Invalid with file, line and column."""
         if path in self.packs:
             flow, pack = parse(text.decode(), path).flow, pack_of(f"{self.packs[path]}/flow")
-            return Hosting(flow, hosted_name(flow, pack, is_shared=True), pack)
+            return Hosting(flow, hosted_name(flow, pack, is_shared=True), pack, self.packs[path])
         said = self.said.get(path, FlowFile(path))
-        pack = pack_of(str(Path(path).relative_to(self.root)))
-        return Hosting(parse(text.decode(), path).flow, said.name, pack, said.tools, said.agents)
+        within = str(Path(path).relative_to(self.root))
+        pack, lies_in = pack_of(within), folder_of(within)
+        return Hosting(parse(text.decode(), path).flow, said.name, pack, lies_in, said.tools, said.agents)
 
     def made(self, flows: Sequence[Hosting], texts: Mapping[str, bytes]) -> tuple[Agent, ...]:
         """Agents of the flows that can be made again of what these texts will hold. Raises Invalid."""

@@ -14,7 +14,15 @@ from lichen.core.words.errors import Invalid
 from lichen.core.words.ids import AgentName
 from lichen.core.words.limits import Limits
 from lichen.flows.ir import Flow
-from lichen.flows.syntax.naming import agent_names, components_of, hosted_name, is_agent_name, pack_of, tool_names
+from lichen.flows.syntax.naming import (
+    agent_names,
+    components_of,
+    folder_of,
+    hosted_name,
+    is_agent_name,
+    pack_of,
+    tool_names,
+)
 from lichen.flows.walk.compiled import Need, invalid, needs
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.runtime.given.state import STATE_TOOLS
@@ -29,13 +37,20 @@ limits of their own."""
 
 class Hosting(msgspec.Struct, frozen=True):
     """A flow, and what its project says of it: a name, the pack it lies in, and what operations and agents are called
-    here that its nodes write in another way. `@node` instead of an operation is that node alone."""
+    here that its nodes write in another way. `@node` instead of an operation is that node alone. `lies_in` is the pack
+    as it calls itself, which rules of access name."""
 
     flow: Flow
     name: str = ""
     pack: str = ""
+    lies_in: str = ""
     tools: Mapping[str, str] = {}
     agents: Mapping[str, str] = {}
+
+    @property
+    def path(self) -> tuple[str, str]:
+        """What rules of access call it: its pack and its id, as they are written."""
+        return self.lies_in or folder_of(self.flow.path), self.flow.id
 
 
 def flow_agents(
@@ -95,13 +110,15 @@ class _House:
             flows=[part.flow for part in parts],
             agents={agent: tool.spec.name for agent, tool in as_tools.items()},
             targets={part.name: part.targets for part in parts},
+            paths={part.name: part.hosting.path for part in parts},
         )
         tools: dict[str, Tool] = {tool.spec.name: tool for tool in as_tools.values()}
         for part in parts:
             for need in part.needs:
                 if need.kind == "tool":
                     tools[part.targets[need.node.id]] = self._tools[part.targets[need.node.id]]
-        return Agent(name, planner=planner, tools=tools.values(), limits=FLOW_LIMITS, description=description)
+        made = Agent(name, planner=planner, tools=tools.values(), limits=FLOW_LIMITS, description=description)
+        return made.lying_in(*parts[0].hosting.path)
 
     def _leads(self, part: Part, need: Need) -> bool:
         return need.kind == "flow" and part.targets[need.node.id] in self._known

@@ -15,6 +15,7 @@ from lichen.agents.toolset import Toolset, flattened
 from lichen.core.ports.call import Tool, ToolSpec
 from lichen.core.words.errors import Invalid, LichenError
 from lichen.runtime.channels.opening import open_channels
+from lichen.runtime.entries.files import rules_wrong
 from lichen.runtime.project.modules import own_modules, referred
 from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import kinds
@@ -283,6 +284,7 @@ class Loading:
         for name in sorted({name for name in names if names.count(name) > 1}):
             message, place = f"Two agents have the same name, {name}.", self._file.place("lichen", "agents")
             self.errors.append(Invalid(message, code="settings_invalid", next_step="Rename one of them.", place=place))
+        self.errors += rules_wrong(self._settings)
         for tenant in self._settings.tenants:
             self.errors += self._met(tenant, names)
             self.errors += self._sources(tenant)

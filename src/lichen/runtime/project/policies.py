@@ -15,6 +15,7 @@ from lichen.core.words.errors import Invalid, NotFound
 from lichen.core.words.scope import Scope
 from lichen.gate.gate import PolicyGate
 from lichen.gate.rules.declarations import files_in
+from lichen.runtime.entries.files import AccessSource
 
 if TYPE_CHECKING:
     from lichen.gate.rules.packed import PackPolicies
@@ -56,9 +57,15 @@ class InForce:
     """The policies that decide, scope by scope."""
 
     def __init__(
-        self, gate: PolicyGate, source: PolicySource, clock: Callable[[], int], remote: Remote | None = None
+        self,
+        gate: PolicyGate,
+        source: PolicySource,
+        clock: Callable[[], int],
+        remote: Remote | None = None,
+        access: AccessSource | None = None,
     ) -> None:
         self.source = source
+        self.access = access or AccessSource()
         self._remote = remote or NoRemote()
         self._gate = gate
         self._clock = clock
@@ -76,7 +83,7 @@ class InForce:
 
     def read(self, scope: Scope) -> PolicySet:
         """Those on disk, which are not put in force. Raises Invalid."""
-        return self.source.load(scope, self._remote.offer(scope))
+        return self.source.load(scope, self._remote.offer(scope)).beside(self.access.load(scope))
 
     def check(self, scope: Scope, offer: Offer) -> None:
         """Raises Invalid where those on disk would not load were this offered there."""

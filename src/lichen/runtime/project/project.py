@@ -19,6 +19,8 @@ from lichen.settings.routes import Route, find
 if TYPE_CHECKING:
     from lichen.gate.rules.packed import PackPolicies
 
+WEBCHAT = "webchat"
+
 
 class Project(msgspec.Struct, frozen=True):
     """The settings of a project with the agents and tools they name.
@@ -62,6 +64,13 @@ class Project(msgspec.Struct, frozen=True):
         (`agent_ambiguous`) when nothing says so."""
         found = find(self.settings.tenants[tenant].routes, channel, path, said)
         return found or Route(channel, agent=self.agent_for(tenant).name)
+
+    def team(self, tenant: str, channel: str) -> str:
+        """The team that a channel of a tenant is for, if the tenant declares one of that name; empty for none."""
+        if channel == WEBCHAT:
+            webchat = self.settings.tenants[tenant].webchat
+            return "" if webchat is None else self.settings.team(tenant, webchat.team)
+        return self.settings.team(tenant, self.channels.find(channel, tenant).team)
 
     def greeting(self, tenant: str, language: str) -> Greeting:
         """What visitors of a tenant's web chat see before they say anything; nothing where nobody says what."""

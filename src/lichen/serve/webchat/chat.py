@@ -109,6 +109,12 @@ class Chat:
         self._keep(visitor, session, as_of)
         return session
 
+    @property
+    def team(self) -> str:
+        """The team whose rules of access bind its conversations; empty for none."""
+        project = self.runtime.project
+        return "" if project is None else project.team(self.scope.tenant, NAME)
+
     def known(self, visitor: Visitor) -> Session | None:
         """The session of the visitor's conversation, if it is known and nobody opens it now."""
         self._forget_what_changed()
@@ -126,7 +132,13 @@ class Chat:
             return known
         as_of = self._as_of
         session = await self.runtime.sessions.found(
-            self.scope, visitor.actor, agent=visitor.agent, channel=NAME, key=visitor.conversation, waits=waits
+            self.scope,
+            visitor.actor,
+            agent=visitor.agent,
+            channel=NAME,
+            key=visitor.conversation,
+            waits=waits,
+            team=self.team,
         )
         if session is not None:
             self._keep(visitor, session, as_of)
@@ -135,7 +147,7 @@ class Chat:
     def permit(self, visitor: Visitor) -> None:
         """Whether the visitor's conversation may begin now. Raises as `session` does, TooMany, Full."""
         self.runtime.sessions.permit(
-            self.scope, visitor.actor, agent=visitor.agent, channel=NAME, language=visitor.language
+            self.scope, visitor.actor, agent=visitor.agent, channel=NAME, language=visitor.language, team=self.team
         )
 
     def _keep(self, visitor: Visitor, session: Session, as_of: tuple[object, object]) -> None:
@@ -164,6 +176,7 @@ class Chat:
             double_texting=route.double_texting,
             key=visitor.conversation,
             language=language,
+            team=self.team,
         )
 
 

@@ -19,6 +19,7 @@ def _started(s: RunState, event: e.Event, c: e.RunStarted) -> Changes:
         "depth": c.depth,
         "limits": c.limits,
         "only": c.only,
+        "team": c.team,
         "pins": c.pins,
         "has_schema": c.has_schema,
         "started_us": event.ts_us,

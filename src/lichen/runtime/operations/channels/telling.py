@@ -147,6 +147,7 @@ class Telling:
             generation=generation,
             address=reached.address,
             by=actor,
+            team=self._project.team(scope.tenant, channel),
         )
         return session.id
 

@@ -8,7 +8,7 @@ from typing import Literal
 from lichen.agents.agent import Agent
 from lichen.core.deciders import events as e
 from lichen.core.words.ids import AgentName, SessionId, session_stream
-from lichen.core.words.scope import Actor, Scope
+from lichen.core.words.scope import Actor, Scope, apart
 from lichen.engine.engine import Engine
 from lichen.engine.intake.messages import Coming, Receipt
 from lichen.engine.intake.request import Request
@@ -42,6 +42,7 @@ class Sessions:
         language: str = "",
         address: bytes = b"",
         by: Actor | None = None,
+        team: str = "",
     ) -> Session:
         """A session of `actor` with an agent (may be left out when the runtime has one).
 
@@ -52,26 +53,32 @@ class Sessions:
         are fetched.
         With a `key` it is always the same session for this actor, agent and channel; so many `generation`s of it were
         closed. `by`: who opens it, where it is begun with somebody who did not ask. `attributes` reach the planner
-        and the tools of every run of the session.
+        and the tools of every run of the session. `team` is that whose rules of access bind it beside the tenant's, for
+        good: in another team it is another session. `scope` may name it instead.
         Raises NotFound (`agent_unknown`), Invalid (`attributes_invalid`, `attributes_missing`), Denied, Unavailable.
         """
+        scope, team = apart(scope, team)
         given = self._agents()
         name = AgentName(agent or (given[0].name if len(given) == 1 else ""))
-        id = session_id(Request(self._engine, scope, actor), name, channel=channel, key=key, generation=generation)
+        request = Request(self._engine, scope, actor)
+        id = session_id(request, name, channel=channel, key=key, generation=generation, team=team)
         if key is not None and await self._is_open(scope, id):
             return self.get(scope, id, actor)
-        opening = Opening(name, channel, delivery, double_texting, attributes, language, address)
+        opening = Opening(name, channel, delivery, double_texting, attributes, language, address, team)
         ruling = self._permit(scope, actor, opening)
         request = Request(self._engine, scope, actor, ruling)
         is_new = await open_session(request, id, opening, is_fresh=key is None, by=by)
         return Session(self._access, self._engine, scope, id, actor, is_new=is_new)
 
-    def permit(self, scope: Scope, actor: Actor, *, agent: str, channel: str, language: str = "") -> None:
+    def permit(
+        self, scope: Scope, actor: Actor, *, agent: str, channel: str, language: str = "", team: str = ""
+    ) -> None:
         """Whether opening a session would be refused now; nothing is opened. Raises as `open` does."""
+        scope, team = apart(scope, team)
         request, name = Request(self._engine, scope, actor), AgentName(agent)
         request.agent(name)
         self._engine.admit(scope, actor)
-        self._permit(scope, actor, Opening(name, channel, language=language))
+        self._permit(scope, actor, Opening(name, channel, language=language, team=team))
 
     async def say(self, messages: Sequence[NewMessage]) -> list[Receipt | Exception]:
         """Takes messages of sessions of one scope that came together, each as `Session.say` does; returns, once all are
@@ -79,11 +86,13 @@ class Sessions:
         return await say_together([await _prepared(message) for message in messages])
 
     async def found(
-        self, scope: Scope, actor: Actor, *, agent: str, channel: str, key: str, waits: bool = False
+        self, scope: Scope, actor: Actor, *, agent: str, channel: str, key: str, waits: bool = False, team: str = ""
     ) -> Session | None:
         """The session that was opened under this key for this actor, agent and channel; None while there is none, or
         with `waits` as soon as there is one. Raises NotFound (`agent_unknown`), Denied, Unavailable."""
-        id = session_id(Request(self._engine, scope, actor), AgentName(agent), channel=channel, key=key)
+        scope, team = apart(scope, team)
+        request = Request(self._engine, scope, actor)
+        id = session_id(request, AgentName(agent), channel=channel, key=key, team=team)
         journal, stream = self._engine.journal(scope), session_stream(id)
         mine = journal.log.pseudonym(actor)  # as whose it would be opened
         self._access.ask("session.read", scope, actor, About(id, "session", lambda _: mine, session=id))
@@ -104,7 +113,9 @@ class Sessions:
         """What the gate says of opening it, if the agent may be at work there. Raises Denied."""
         wording = self._engine.services.wording(scope)
         language = wording.chosen(opening.language) if opening.language else ""
-        ruling = self._access.ask("session.open", scope, actor, About(opening.agent), language=language)
+        ruling = self._access.ask(
+            "session.open", scope, actor, About(opening.agent, team=opening.team), language=language
+        )
         self._access.host(scope, opening.agent)
         return ruling
 

@@ -139,6 +139,7 @@ class Taking:
             generation=generation,
             language=message.locale or "",
             address=message.address,
+            team=self._project.team(self._scope.tenant, name),
         )
 
 
