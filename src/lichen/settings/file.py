@@ -172,7 +172,8 @@ class FlowFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a project is made of. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
     files and flows; `flows` are paths and globs, or tables that also say names; `prompts` is a folder; `mcp_files` name
-    MCP servers as other programs have them; `packs` are files and folders, or tables that also pin them."""
+    MCP servers as other programs have them; `packs` are files, folders, patterns and
+    references to registries, or tables that also pin them."""
 
     agents: tuple[str, ...]
     flows: tuple[str | FlowFile, ...] = ()

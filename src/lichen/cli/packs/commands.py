@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from lichen.cli.packs import making
+from lichen.cli.packs import fetching, making
 from lichen.cli.packs.files import Json, opened, read_pack
 from lichen.cli.show.screen import Screen
 from lichen.cli.signing.files import now, read
@@ -29,6 +29,7 @@ def group() -> None:
 
 
 making.add(app)
+fetching.add(app)
 
 
 @app.command()
@@ -186,12 +187,20 @@ def inspect(
 
 @app.command()
 def plan(
-    pack: Annotated[Path, typer.Argument(help="The pack's file, or its folder.")],
+    pack: Annotated[
+        Path | None, typer.Argument(help="The pack's file, or its folder; else those that lichen.toml names.")
+    ] = None,
     tenant: Annotated[str, typer.Option("--tenant", help="For this tenant.")] = "tenant",
     env: Annotated[str, typer.Option("--env", help="In this environment.")] = "dev",
+    offline: fetching.Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Shows what a pack would need of a tenant's environment: secrets, hosts, state, tools, other packs."""
+    """Shows what a pack would need of a tenant's environment: secrets, hosts, state, tools, other packs.
+
+    Without a pack: what each one that lichen.toml names is, by its digest; exit code 2 where one cannot be had."""
+    if pack is None:
+        fetching.plan_project(is_offline=offline, as_json=as_json)
+        return
     from lichen.packs.building.describing import planned
 
     told = planned(opened(pack), tenant, env)

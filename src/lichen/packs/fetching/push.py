@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lichen.core.words.errors import Invalid
 from lichen.packs.fetching.fetch import BYTES_MAX
 from lichen.packs.fetching.manifest import EMPTY_BYTES, Kind, made_for
@@ -20,7 +18,6 @@ def pushed(
     data: bytes,
     *,
     title: str,
-    seen: Callable[[int], None] | None = None,
 ) -> Reference:
     """Has a registry keep some bytes under the tag of a reference; the reference by the digest that it has now. What
     of it the registry has is not sent again.
@@ -35,7 +32,7 @@ def pushed(
         raise Invalid(message, code="oci_layer_too_large", next_step="Leave large assets out of it.")
     if terms.is_offline:
         raise unreachable("This process is offline.")
-    with Registry(terms, reference, may=PUSH, seen=seen) as registry:
+    with Registry(terms, reference, may=PUSH) as registry:
         for blob in (EMPTY_BYTES, data):
             registry.put_blob(blob)
         return reference.pinned(registry.put_manifest(made_for(kind, data, title)))

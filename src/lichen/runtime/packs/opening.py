@@ -20,6 +20,7 @@ from lichen.packs.manifests.reading import read_manifest
 from lichen.packs.manifests.words import Component, Manifest
 from lichen.packs.proofs.ring import ring_of
 from lichen.packs.proofs.trust import Proof, judged, proven, proven_folder
+from lichen.runtime.packs.naming import Came, came, is_far, lies_at
 from lichen.settings.file import Settings
 from lichen.settings.packs.table import PackFile
 
@@ -54,14 +55,16 @@ class Opened(msgspec.Struct, frozen=True):
 def open_pack(settings: Settings, said: PackFile, *, at: datetime | None = None) -> Opened:
     """A pack of a project. Raises NotFound, Invalid or Denied (`pack_…`): it loads in all of the project's environments
     or not at all."""
-    path = settings.root / said.file
-    archive, manifest, proof = _proven(settings, path, said)
+    path = lies_at(settings, said)
+    found = came(settings, said.file) if is_far(said.file) else None
+    archive, manifest, proof = _proven(settings, path, said) if found is None else _of_registry(settings, found, said)
     if said.digest and said.digest != f"sha256:{proof.digest}":
         message = f"It is another pack than the one that is pinned: its digest is sha256:{proof.digest}."
         step = "Put that digest in lichen.toml, if this is the pack you mean."
         raise Denied(message, code="pack_digest_differs", place=str(path), next_step=step)
     now = at or datetime.now(UTC)  # noqa: TID251 - whether a certificate counts depends on today, as a TLS client's does
-    warnings = tuple(_judged(settings, proof, now))
+    late = () if found is None or found.warning is None else (found.warning,)
+    warnings = (*late, *_judged(settings, proof, now))
     return msgspec.structs.replace(
         _taken_apart(archive, manifest, proof, path, warnings),
         allow=said.allow,
@@ -77,6 +80,14 @@ def _proven(settings: Settings, path: Path, said: PackFile) -> tuple[Archive, Ma
         manifest = read_manifest(archive)
         return archive, manifest, proven_folder(archive, manifest, folder.files)
     archive = opened_file(path)
+    manifest = read_manifest(archive)
+    statement = _statement(settings.root / said.statement) if said.statement else None
+    return archive, manifest, proven(archive, manifest, statement=statement)
+
+
+def _of_registry(settings: Settings, found: Came, said: PackFile) -> tuple[Archive, Manifest, Proof]:
+    """What came from a registry, which is nobody's word for it."""
+    archive = opened(str(found.reference), found.data)
     manifest = read_manifest(archive)
     statement = _statement(settings.root / said.statement) if said.statement else None
     return archive, manifest, proven(archive, manifest, statement=statement)

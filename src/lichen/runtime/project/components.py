@@ -12,6 +12,9 @@ from lichen.core.components.terms import ComponentTerms
 from lichen.core.ports.call import Tool
 from lichen.core.words.errors import Invalid
 from lichen.runtime.given.components import compiling
+from lichen.runtime.packs.naming import came
+from lichen.settings.components.table import ComponentTable
+from lichen.settings.file import Settings
 from lichen.tools.wasm.families.table import FAMILIES
 from lichen.tools.wasm.loading import FILE_BYTES_MAX, loaded
 
@@ -26,6 +29,14 @@ def component_tools(path: Path, terms: ComponentTerms, home: Path) -> tuple[Tool
     """
     data = _read(path, FILE_BYTES_MAX)
     return loaded(data, terms, FAMILIES, place=str(path), manifest=_manifest(path), compiling=compiling(home)).tools
+
+
+def far_component_tools(settings: Settings, table: ComponentTable) -> tuple[Tool, ...]:
+    """The operations of a component that lies in a registry. Raises as `component_tools`, and LichenError (`oci_…`,
+    `pack_unreachable`)."""
+    found = came(settings, table.file, is_component=True)
+    place = str(found.reference)
+    return loaded(found.data, table.terms, FAMILIES, place=place, compiling=compiling(settings.home)).tools
 
 
 def _manifest(path: Path) -> ComponentManifest | None:

@@ -137,10 +137,13 @@ class Loading:
 
     def _component(self, i: int, table: ComponentTable) -> tuple[Tool, ...]:
         """The operations of a component as tools."""
-        from lichen.runtime.project.components import component_tools  # for projects with components only
+        from lichen.runtime.packs.naming import is_far  # for projects with components only
+        from lichen.runtime.project.components import component_tools, far_component_tools
 
         place = self._file.place("component", i, "file")
         home = self._settings.home
+        if is_far(table.file):
+            return self._guarded(lambda: far_component_tools(self._settings, table), (), place)
         return self._guarded(lambda: component_tools(self._inside(table.file, place), table.terms, home), (), place)
 
     def _agents(self, i: int, reference: str, tools: Sequence[Tool]) -> tuple[Agent, ...]:
@@ -169,17 +172,18 @@ class Loading:
 
     def packs(self) -> tuple[Opened, ...]:
         """The packs that the settings name, without those that may not be loaded."""
-        named = self._settings.parts.packs
-        if not named:
+        if not self._settings.parts.packs:
             return ()
-        from lichen.runtime.packs.opening import open_pack  # for projects with packs only
+        from lichen.runtime.packs.naming import is_far, packs_named  # for projects with packs only
+        from lichen.runtime.packs.opening import open_pack
 
         found: list[Opened] = []
-        for i, one in enumerate(named):
-            said, place = PackFile(one) if isinstance(one, str) else one, self._file.place("lichen", "packs", i)
+        for i, said in packs_named(self._settings):
+            place = self._file.place("lichen", "packs", i)
 
             def opened(said: PackFile = said, place: str = place) -> Opened:
-                self._inside(said.file, place)
+                if not is_far(said.file):
+                    self._inside(said.file, place)
                 return open_pack(self._settings, said)
 
             pack = self._guarded(opened, None, place)

@@ -10,6 +10,7 @@ from lichen.agents.agent import Agent, Source
 from lichen.agents.document import load
 from lichen.agents.files import CODE, FILE_BYTES_MAX
 from lichen.core.words.errors import LichenError
+from lichen.runtime.packs.naming import followed
 from lichen.runtime.project.loading import Loading
 from lichen.runtime.project.project import Project
 from lichen.settings.places import with_line
@@ -42,7 +43,8 @@ def refreshed(project: Project) -> Refreshed:
     file = read(project.settings.file, environ={})
     if file.settings is None:
         return Refreshed((*agents, *packed.values(), *before.values()), project.policies, (*errors, *file.errors))
-    loading = Loading(file, project.settings)
+    settings = followed(project.settings, file.settings) if project.settings.parts.packs else project.settings
+    loading = Loading(file, settings)
     packs = loading.packs()
     brought: dict[str, Agent] = {agent.name: agent for agent in loading.packed(packs, project.tools)}
     if loading.errors:  # what the broken pack held is in force still
