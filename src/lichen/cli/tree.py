@@ -47,7 +47,7 @@ COMMANDS: Final = {
     "agentpin": ("signing.agentpin:app", "Credentials by which agents prove who they are."),
     "pack": ("packs.commands:app", "Packs: flows, agents and components in one signed file."),
     "bundle": ("bundles.commands:app", "Bundles: packs with the tenants they are served to."),
-    "component": ("components.commands:app", "WASM components: seen, examined and tried."),
+    "component": ("components.commands:app", "WASM components: begun, built, seen, examined and tried."),
     "channel": ("channels.commands:app", "The platforms that customers write from."),
     "keys": ("commands.keys:app", "The API keys of a tenant."),
     "secrets": ("commands.secrets:app", "The secrets that tools are handed."),

@@ -1,4 +1,4 @@
-"""`lichen component`: what a component is, what is wrong with it, and what it answers."""
+"""`lichen component`: what a component is, what is wrong with it, and what it answers; begun and built."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from lichen.cli.components import authoring
 from lichen.cli.components.setup import qa
 from lichen.cli.show.screen import Screen
 from lichen.cli.signing.files import read
@@ -15,7 +16,9 @@ from lichen.core.words.errors import Invalid, LichenError, NotFound
 if TYPE_CHECKING:
     from lichen.cli.components.looking import Seen
 
-app = typer.Typer(name="component", no_args_is_help=True, help="WASM components: seen, examined and tried.")
+app = typer.Typer(
+    name="component", no_args_is_help=True, help="WASM components: begun, built, seen, examined and tried."
+)
 FILES_MAX: Final = 1_000
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout and nothing else.")]
 File = Annotated[Path, typer.Argument(help="The component's .wasm file.", metavar="FILE")]
@@ -23,7 +26,11 @@ File = Annotated[Path, typer.Argument(help="The component's .wasm file.", metava
 
 @app.callback()
 def group() -> None:
-    """WASM components: seen, examined and tried."""
+    """WASM components: begun, built, seen, examined and tried."""
+
+
+app.command()(authoring.new)
+app.command()(authoring.build)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""A component asked once, outside of any project: its state is in memory, its secrets from a file, the network away."""
+"""A component asked outside of any project: its state is in memory, its secrets from a file, the network away."""
 
 from __future__ import annotations
 
@@ -66,47 +66,66 @@ class MemoryStates:
         return len(found)
 
 
+class Around(msgspec.Struct, frozen=True):
+    """What is around a question in the place of a runtime: state, secrets by their names."""
+
+    states: MemoryStates = msgspec.field(default_factory=MemoryStates)
+    secrets: Mapping[str, str] = {}
+
+
+class Trial:
+    """A component that is asked outside of any project, each time in a fresh instance."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises NotFound (`file_missing`, `extra_missing`), Invalid (`component_…`)."""
+        self._program, self._spoken = spoken_with(read(path), path)
+
+    def ask(self, asked: Invocation, around: Around) -> Tried:
+        """What the component answers."""
+        return asyncio.run(self._asked(asked, around))
+
+    async def _asked(self, asked: Invocation, around: Around) -> Tried:
+        from lichen.tools.wasm.imports.host import Granted, HostCall
+        from lichen.tools.wasm.running.watch import Watch
+
+        secrets = {name: Secret(value) for name, value in around.secrets.items()}
+        may = Capabilities(
+            secrets=tuple(secrets), state_read=True, state_write=True, state_delete=True, telemetry=True,
+            random=True, clocks=True,
+        )  # fmt: skip
+        given = Surroundings(lambda: time.time_ns() // 1_000, os.urandom)  # noqa: TID251 - the outermost adapter
+        loop, limits = asyncio.get_running_loop(), CallLimits()
+        services = Services(around.states, around=given)
+        call = HostCall(Granted(may, PREFIX), services, scope=SCOPE, loop=loop, secrets=secrets)
+        call.watch = watch = Watch(limits, call)
+
+        def run() -> Answered:
+            instance = self._program.instance(limits, watch)
+            try:
+                return self._spoken.family.invoke(instance, self._program.exports, asked)
+            finally:
+                instance.close()
+
+        answered = await loop.run_in_executor(None, lambda: _stopped(run))
+        return Tried(
+            answered.failure is None,
+            answered.payload,
+            answered.failure,
+            answered.metadata,
+            b"".join(watch.written).decode(errors="replace"),
+            tuple(call.notes),
+            {key.key: value for key, value in around.states.kept.items()},
+        )
+
+
 def tried(path: Path, asked: Invocation, secrets: Mapping[str, str]) -> Tried:
-    """What a component answers. Raises NotFound (`file_missing`, `extra_missing`), Invalid (`component_…`)."""
-    return asyncio.run(_tried(path, asked, {name: Secret(value) for name, value in secrets.items()}))
+    """What a component answers to one question. Raises as `Trial` does."""
+    return Trial(path).ask(asked, Around(secrets=secrets))
 
 
 def invocation(operation: str, payload: Any, config: Any) -> Invocation:
     """The question, for nobody in particular."""
     return Invocation(operation, payload, TenantContext(SCOPE, flow="test", node="test"), config)
-
-
-async def _tried(path: Path, asked: Invocation, secrets: Mapping[str, Secret]) -> Tried:
-    program, found = spoken_with(read(path), path)
-    from lichen.tools.wasm.imports.host import Granted, HostCall
-    from lichen.tools.wasm.running.watch import Watch
-
-    may = Capabilities(
-        secrets=tuple(secrets), state_read=True, state_write=True, state_delete=True, telemetry=True,
-        random=True, clocks=True,
-    )  # fmt: skip
-    around = Surroundings(lambda: time.time_ns() // 1_000, os.urandom)  # noqa: TID251 - the outermost adapter
-    states, loop, limits = MemoryStates(), asyncio.get_running_loop(), CallLimits()
-    call = HostCall(Granted(may, PREFIX), Services(states, around=around), scope=SCOPE, loop=loop, secrets=secrets)
-    call.watch = watch = Watch(limits, call)
-
-    def run() -> Answered:
-        instance = program.instance(limits, watch)
-        try:
-            return found.family.invoke(instance, program.exports, asked)
-        finally:
-            instance.close()
-
-    answered = await loop.run_in_executor(None, lambda: _stopped(run))
-    return Tried(
-        answered.failure is None,
-        answered.payload,
-        answered.failure,
-        answered.metadata,
-        b"".join(watch.written).decode(errors="replace"),
-        tuple(call.notes),
-        {key.key: value for key, value in states.kept.items()},
-    )
 
 
 def _stopped(run: Any) -> Answered:
