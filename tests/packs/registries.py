@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -104,6 +105,24 @@ def with_passwords(folder: Path) -> str:
     """What a registry is configured with that knows one name and its password."""
     (folder / "htpasswd").write_text(HTPASSWD)
     return f"auth: {{htpasswd: {{realm: registry, path: {folder / 'htpasswd'}}}}}\n"
+
+
+def with_tls(folder: Path) -> tuple[str, Path]:
+    """What a registry is configured with that has a certificate, and the file of who issued it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "registry")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 2, now - timedelta(1), now + timedelta(1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "tls.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+    (folder / "ca.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return f", tls: {{certificate: '{folder / 'ca.pem'}', key: '{folder / 'tls.key'}'}}", folder / "ca.pem"
 
 
 # -- what a test says ------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 
 from lichen.core.words.errors import LichenError
 from lichen.packs.fetching.cache import Cache
+from lichen.packs.fetching.challenge import Challenge, challenge_in, check_realm
 from lichen.packs.fetching.fetch import BYTES_MAX, fetched, resolved
-from lichen.packs.fetching.manifest import IMAGE, INDEX, PACK, digest_of, made_for
+from lichen.packs.fetching.manifest import IMAGE, INDEX, PACK, digest_of, made_for, read_artifact
 from lichen.packs.fetching.push import pushed
 from lichen.packs.fetching.references import Reference, is_reference, reference_in
-from lichen.packs.fetching.terms import Terms, cache_root, terms_of
+from lichen.packs.fetching.terms import Endpoint, Terms, cache_root, terms_of
+from lichen.packs.fetching.wire import check_outside
 from lichen.settings.packs.registries import RegistryHost
 from tests.packs.registries import (
     NAME,
@@ -37,6 +39,7 @@ from tests.packs.registries import (
     answering,
     running,
     with_passwords,
+    with_tls,
 )
 
 DATA = b"PK\x03\x04 a pack, as far as a registry knows " * 400
@@ -263,6 +266,19 @@ def test_a_byte_that_differs_in_the_cache_is_fetched_anew_or_refused_offline(
     assert fetched(terms, pinned, "pack").data == DATA
 
 
+@pytest.mark.req("GRE-40.7")
+def test_an_entry_of_the_cache_with_another_packs_files_is_none(store: Store, tmp_path: Path) -> None:
+    terms = store.terms(tmp_path)
+    pins = [pushed(terms, named(store, "swapped", each), "pack", DATA + each.encode(), title="x") for each in "ab"]
+    for pinned in pins:
+        fetched(terms, pinned, "pack")
+    mine, theirs = (tmp_path / "cache" / each.digest.removeprefix("sha256:") for each in pins)
+    for file in theirs.iterdir():
+        (mine / file.name).write_bytes(file.read_bytes())
+    found = fetched(terms, pins[0], "pack")
+    assert (found.data, found.is_cached) == (DATA + b"a", False)
+
+
 @pytest.mark.req("GRE-40.8")
 def test_the_cache_lets_go_of_what_was_not_read_for_longest(store: Store, tmp_path: Path) -> None:
     terms = store.terms(tmp_path)
@@ -418,6 +434,37 @@ def test_a_password_is_shown_to_nobody_that_only_the_registry_names(tmp_path: Pa
         assert attacker.asked == []
 
 
+FAR, HERE = Endpoint("https", "registry.example", 443), Endpoint("http", "127.0.0.1", 5000)
+
+
+@pytest.mark.req("GRE-41.3")
+@pytest.mark.parametrize(
+    ("endpoint", "realm", "is_taken"),
+    [
+        (FAR, "https://registry.example/token", True),
+        (FAR, "https://auth.example:8443/token", True),
+        (FAR, "https://auth.example/token", False),
+        (FAR, "http://registry.example/token", False),
+        (FAR, "http://registry.example:443/token", False),
+        (FAR, "http://auth.example:8443/token", False),
+        (FAR, "http://127.0.0.1:5000/token", False),
+        (HERE, "http://127.0.0.1:5000/token", True),
+        (HERE, "http://127.0.0.1:5001/token", False),
+        (HERE, "http://auth.example:8443/token", False),
+    ],
+)
+def test_a_realm_is_the_registrys_own_or_one_that_was_named_and_never_out_of_tls(
+    endpoint: Endpoint, realm: str, is_taken: bool
+) -> None:
+    said = RegistryHost("registry.example", realms=("auth.example:8443",))
+    if is_taken:
+        check_realm(Challenge("bearer", realm), said, endpoint)
+        return
+    with pytest.raises(LichenError) as told:
+        check_realm(Challenge("bearer", realm), said, endpoint)
+    assert told.value.code == "oci_realm_refused"
+
+
 @pytest.mark.req("GRE-41.3")
 def test_a_redirect_is_followed_for_a_blob_without_our_word_and_not_for_a_manifest(tmp_path: Path) -> None:
     manifest = made_for("pack", DATA, "desk.gtpack")
@@ -549,6 +596,58 @@ def test_only_a_registry_of_this_machine_is_asked_without_tls_and_only_where_tha
     assert refused(unsaid, pinned).code == "pack_unreachable"
     variable = {"GREENTIC_DIST_ALLOW_INSECURE_LOCAL_HTTP": "1"}
     assert fetched(Terms(tmp_path / "o", environ=variable), pinned, "pack").data == DATA
+
+
+@pytest.mark.req("GRE-40.10")
+def test_a_registry_over_tls_is_believed_by_the_certificates_that_are_named_for_it(tmp_path: Path) -> None:
+    (tmp_path / "registry").mkdir()
+    tls, ca = with_tls(tmp_path / "registry")
+    with running(tmp_path / "registry", tls=tls) as store:
+        terms = store.terms(tmp_path, said=RegistryHost(store.host, ca=str(ca)))
+        pinned = pushed(terms, named(store), "pack", DATA, title="desk.gtpack")
+        assert fetched(terms, pinned, "pack").data == DATA
+        others = (
+            (RegistryHost(store.host), "pack_unreachable"),
+            (RegistryHost(store.host, ca="no.pem"), "oci_ca_invalid"),
+        )
+        for said, code in others:
+            assert refused(store.terms(tmp_path / "o", said=said), pinned).code == code
+
+
+@pytest.mark.req("GRE-41.3")
+@pytest.mark.parametrize(
+    "host", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.169.254", "fe80::1"]
+)
+def test_no_registry_elsewhere_leads_us_into_this_machine(host: str) -> None:
+    with pytest.raises(LichenError) as told:
+        check_outside(host, 443)
+    assert told.value.code == "oci_redirect_refused"
+    check_outside("192.0.2.7", 443)
+
+
+@pytest.mark.req("GRE-40.9")
+@given(st.binary(max_size=400) | st.text(max_size=400).map(str.encode), st.sampled_from((IMAGE, INDEX, "")))
+def test_whatever_a_registry_says_is_taken_or_refused_by_a_code(data: bytes, media: str) -> None:
+    challenge_in(data.decode("latin-1"))
+    challenge_in('Bearer realm="' + data.decode("latin-1"))
+    with suppress(LichenError):
+        read_artifact(data, media)
+
+
+@pytest.mark.req("GRE-41.2")
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ('Bearer realm="https://a/t",service="s",scope="x"', Challenge("bearer", "https://a/t", "s")),
+        ('bearer service=s, realm="https://a/t?x=1,2"', Challenge("bearer", "https://a/t?x=1,2", "s")),
+        ('Basic realm="r", Bearer realm="https://a/t"', Challenge("bearer", "https://a/t", "")),
+        ('Basic realm="r"', Challenge("basic", "r")),
+        ("Negotiate", Challenge("")),
+        ("", Challenge("")),
+    ],
+)
+def test_a_challenge_is_read_as_registries_write_it(header: str, expected: Challenge) -> None:
+    assert challenge_in(header) == expected
 
 
 @pytest.mark.req("GRE-40.10")

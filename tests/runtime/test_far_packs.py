@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lichen.cli.here.workspace import Workspace
 from lichen.cli.serving.doctor import examined
 from lichen.packs.fetching.push import pushed
 from lichen.packs.fetching.references import Reference
+from lichen.packs.proofs.dsse import attest
 from lichen.runtime.project.loading import examine, load
 from lichen.settings.packs.registries import RegistryHost
 from tests.packs.registries import Store, running
@@ -86,6 +88,45 @@ def test_a_registry_is_nobodys_word_for_a_pack(desk: Desk, store: Store) -> None
     pinned = published(desk, store, "acme/other-pin")
     name(desk, f'{{ file = "{pinned}", digest = "sha256:{"0" * 64}" }}')
     assert desk.refused().code == "pack_digest_differs"
+
+
+@pytest.mark.req("GRE-40.12")
+def test_a_statement_beside_the_project_counts_for_a_pack_of_a_registry(desk: Desk, store: Store) -> None:
+    desk.ship(None)
+    data = (desk.root / "desk.gtpack").read_bytes()
+    statement = attest("desk.gtpack", hashlib.sha256(data).hexdigest(), KEY, builder="us", build_type="pack")
+    (desk.root / "desk.dsse.json").write_bytes(statement)
+    name(desk, f'{{ file = "{published(desk, store, "acme/stated")}", statement = "desk.dsse.json" }}')
+    assert load(desk.root / "lichen.toml", environ={}).packed == ("desk.clerk",)
+    (desk.root / "desk.dsse.json").write_bytes(statement.replace(b"payload", b"payl0ad"))
+    assert desk.refused().code.startswith("pack_")
+
+
+@pytest.mark.req("GRE-40.12")
+def test_a_pack_of_a_registry_that_one_tenant_trusts_is_not_the_others(desk: Desk, store: Store) -> None:
+    name(desk, f'"{published(desk, store, "acme/tenants")}"')
+    assert load(desk.root / "lichen.toml", environ={}).packed == ("desk.clerk",)
+    text = (desk.root / "lichen.toml").read_text().replace('name = "acme"\n', 'name = "acme"\ntenants = ["acme"]\n')
+    other = '\n[tenants.other]\nenvironments = ["prod"]\nagent = "desk.clerk"\nactors = []\n'
+    (desk.root / "lichen.toml").write_text(text + other)
+    told = desk.refused()
+    assert (told.code, told.message.startswith("It may not be loaded in other/prod")) == ("pack_signer_unknown", True)
+
+
+@pytest.mark.req("GRE-40.13")
+def test_tags_and_being_offline_are_what_the_settings_say(desk: Desk, store: Store) -> None:
+    published(desk, store, "acme/tagged", "stable")
+    name(desk, f'"oci://{store.host}/acme/tagged:stable"')
+    text = (desk.root / "lichen.toml").read_text()
+    (desk.root / "lichen.toml").write_text(f"{text}\n[packs]\ntags = true\n")
+    assert load(desk.root / "lichen.toml", environ={}).warnings == ()
+    (desk.root / "lichen.toml").write_text(f"{text}\n[packs]\ntags = true\noffline = true\n")
+    project = load(desk.root / "lichen.toml", environ={})
+    assert [(each.code, each.place) for each in project.warnings] == [
+        ("pack_unreachable", f"oci://{store.host}/acme/tagged:stable")
+    ]
+    name(desk, f'"oci://{store.host}/acme/tagged:never"')
+    assert desk.refused().code == "pack_unreachable"
 
 
 @pytest.mark.req("GRE-40.13")

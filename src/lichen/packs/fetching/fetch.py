@@ -78,6 +78,7 @@ def resolved(terms: Terms, reference: Reference, *, may_tag: bool = False) -> Re
         known = cache.resolved(name)
         if error.code != "pack_unreachable" or not known:
             raise
+        error.place = name
         return Resolved(reference.pinned(known), None, error)
     cache.resolve(name, manifest.digest)
     return Resolved(reference.pinned(manifest.digest), manifest)

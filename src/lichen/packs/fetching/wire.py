@@ -127,7 +127,7 @@ class Wire:
         if url.scheme != "https" and not (self.endpoint.scheme == url.scheme == "http" and is_here(url.host)):
             raise _elsewhere("It sends us to an address without TLS.")
         if not is_here(self.endpoint.host):
-            _check_outside(url.host, url.port or 443)
+            check_outside(url.host, url.port or 443)
         bare = {name: value for name, value in ask.headers.items() if name.lower() != "authorization"}
         return Ask(ask.method, str(url), bare)
 
@@ -147,8 +147,9 @@ def origin(url: str) -> Endpoint:
     return Endpoint(found.scheme, found.host, found.port or {"http": 80}.get(found.scheme, 443))
 
 
-def _check_outside(host: str, port: int) -> None:
-    """Refuses what leads into this machine, or to what clouds tell it about itself."""
+def check_outside(host: str, port: int) -> None:
+    """Refuses what leads into this machine, or to what clouds tell it about itself. Raises Denied
+    (`oci_redirect_refused`)."""
     try:
         found = {str(each[4][0]).partition("%")[0] for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except OSError:
