@@ -1,6 +1,6 @@
-"""`lichen pack`: packs made, built, signed, verified and looked at.
+"""`lichen pack`: packs made, built, signed, verified, looked at, published and fetched.
 
-Works on files, and on `lichen.toml` for whom it trusts.
+Works on files and registries, and on `lichen.toml` for whom it trusts and what it names.
 
 `cli/tree.py` names its commands; others take nothing.
 """
