@@ -72,6 +72,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "digest": "What it is pinned to, `sha256:…`; another pack is not loaded.",
             "statement": "A file that `lichen pack sign` wrote beside the pack, where that is what is signed.",
             "allow": "What its components are granted of what they want: `allow` as of `[[component]]`.",
+            "tools": "What operations that its flows name are called here: tools of the project.",
             "policies": "Whether the policies that it carries are in force, beside those of the tenants.",
             "tenants": "In which tenants its policies are in force; in all, if left out.",
         },

@@ -23,7 +23,7 @@ from lichen.core.words.ids import AgentName, RunId, SessionId, run_stream, sessi
 from lichen.core.words.label import EMPTY, EXTERNAL, Label
 from lichen.core.words.scope import Scope, Service
 from lichen.engine.intake.labels import declassify
-from lichen.engine.ports import Options
+from lichen.engine.ports import NOBODY, Options, Whose
 from lichen.runtime.operations.talk.session import Session
 from lichen.testing.clock import SimulatedClock
 from lichen.testing.models import ScriptedModel
@@ -215,7 +215,7 @@ class Versions:
     def __init__(self, older: FakeAgent, newer: FakeAgent) -> None:
         self._older, self._newer = older, newer
 
-    def get(self, name: AgentName, scope: Scope, /) -> FakeAgent:
+    def get(self, name: AgentName, scope: Scope, whose: Whose = NOBODY, /) -> FakeAgent:
         return self._newer
 
     def pinned(self, name: AgentName, digest: str, scope: Scope, /) -> FakeAgent | None:

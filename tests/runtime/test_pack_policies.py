@@ -224,7 +224,9 @@ def test_a_pack_takes_no_tool_of_the_project_over_by_its_name(desk: Desk) -> Non
     (desk.root / "own.toml").write_text(AGENT.format("shop.own").replace("payments.refund", "acme.clerk.execute"))
     desk.write("agents/clerk.toml", AGENT.format("desk.clerk").replace("payments.refund", "acme.clerk.execute"))
     assert desk.found() == ["tool_twice"]
-    assert dict(project.brought if (project := examine(desk.file, environ={}).project) else {}) == {}
+    project = examine(desk.file, environ={}).project
+    assert project is not None
+    assert [tool for pack in project.packs for tool in pack.all_tools] == []
 
 
 @pytest.mark.req("GRE-35.23")

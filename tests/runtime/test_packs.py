@@ -317,9 +317,10 @@ def test_a_component_of_a_pack_takes_no_name_that_a_tool_has(desk: Desk) -> None
     (desk.folder / "components").mkdir()
     (desk.folder / "components" / "acme.clerk.wasm").write_bytes(binary(CLERK_GUEST))
     desk.ship()
+    own = 'from lichen import tool\n\n@tool(name="acme.clerk.execute", effects="none")\n'
+    (desk.root / "own.py").write_text(own + 'def own() -> str:\n    """Own."""\n    return ""\n')
     text = (desk.root / "lichen.toml").read_text()
-    (desk.root / "other.gtpack").write_bytes((desk.root / "desk.gtpack").read_bytes())
-    (desk.root / "lichen.toml").write_text(text.replace('"desk.gtpack"]', '"desk.gtpack", "other.gtpack"]'))
+    (desk.root / "lichen.toml").write_text(text.replace('"shop.py:lookup"', '"shop.py:lookup", "own.py:own"'))
     assert "tool_twice" in {error.code for error in examine(desk.root / "lichen.toml", environ={}).errors}
 
 

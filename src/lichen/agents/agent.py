@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -40,11 +40,12 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 class Source(NamedTuple):
     """Where an agent that is a file comes from, by path, and what makes the same of other text.
 
-    `again` raises Invalid where the files make no agent. `tools` are all it could be given.
+    `again` is told the files, and tools that stand in for those of their names; it raises Invalid where they make no
+    agent. `tools` are all it could be given.
     """
 
     files: Mapping[str, bytes]
-    again: Callable[[Mapping[str, bytes]], Agent]
+    again: Callable[[Mapping[str, bytes], Sequence[Tool]], Agent]
     tools: tuple[Tool, ...] = ()
 
 

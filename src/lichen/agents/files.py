@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -51,12 +51,19 @@ def load_agent(
     """
     given, folder = Toolset("given", tools), root or document.project_of(Path(path))
 
-    def again(files: Mapping[str, bytes]) -> Agent:
-        reading = _Reading(given, files, folder)
+    def again(files: Mapping[str, bytes], instead: Sequence[Tool] = ()) -> Agent:
+        reading = _Reading(_with(given, instead), files, folder)
         agent = reading.agent(Path(path), ())
         return agent.from_source(Source(reading.files, again, given.tools))
 
     return again({str(Path(name).resolve()): data for name, data in (files or {}).items()})
+
+
+def _with(given: Toolset, instead: Sequence[Tool]) -> Toolset:
+    """The tools with some that stand in for those of their names."""
+    if not instead:
+        return given
+    return Toolset("given", {tool.spec.name: tool for tool in (*given.tools, *instead)}.values())
 
 
 class _Reading:

@@ -20,6 +20,7 @@ from lichen.core.words.scope import Actor
 from lichen.engine.journal.attributes import attributes_of
 from lichen.engine.journal.journal import Journal
 from lichen.engine.journal.labels import labelled
+from lichen.engine.journal.whose import whose_run
 from lichen.engine.ports import AgentDef, Services, agent_of
 from lichen.tools.entrusted import Entrusted
 
@@ -182,7 +183,11 @@ class CallAct(Act):
     def tool(self) -> Tool:
         """The tool as the run began with it. Raises NotFound (`version_gone`, `tool_unavailable`)."""
         if self._tool is None:
-            if self.agent is None and self.services.agents.get(self.state.agent, self.journal.scope) is not None:
+            if (
+                self.agent is None
+                and self.services.agents.get(self.state.agent, self.journal.scope, whose_run(self.journal, self.state))
+                is not None
+            ):
                 raise NotFound("The version of the agent that this run began with is gone.", code="version_gone")
             self._tool = self._of(self.agent)
         return self._tool
@@ -190,7 +195,10 @@ class CallAct(Act):
     def tool_by_now(self) -> Tool:
         """The tool as it is hosted, should the version that the run began with be gone: to look whether a call
         happened it will do. Raises NotFound (`tool_unavailable`)."""
-        self._tool = self._of(self.agent or self.services.agents.get(self.state.agent, self.journal.scope))
+        self._tool = self._of(
+            self.agent
+            or self.services.agents.get(self.state.agent, self.journal.scope, whose_run(self.journal, self.state))
+        )
         return self._tool
 
     def _of(self, agent: AgentDef | None) -> Tool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -30,11 +30,21 @@ from lichen.engine.pace.pieces import Pieces
 from lichen.tools.workers.placement import Workers
 
 
+class Whose(NamedTuple):
+    """For whom a version is chosen: a session, or a run without one, and when it began; None for now."""
+
+    id: str = ""
+    since_us: int | None = None
+
+
+NOBODY: Final = Whose()
+
+
 class Agents(Protocol):
     """The agents that a runtime hosts, each perhaps in several versions, with the tools that a scope has for them."""
 
-    def get(self, name: AgentName, scope: Scope, /) -> AgentDef | None:
-        """The version that new runs and turns begin with there."""
+    def get(self, name: AgentName, scope: Scope, whose: Whose = NOBODY, /) -> AgentDef | None:
+        """The version that new runs and turns of these begin with there."""
         ...
 
     def pinned(self, name: AgentName, digest: str, scope: Scope, /) -> AgentDef | None:
@@ -48,7 +58,7 @@ class Listed:
     def __init__(self, agents: Mapping[AgentName, AgentDef]) -> None:
         self._agents = agents
 
-    def get(self, name: AgentName, scope: Scope, /) -> AgentDef | None:
+    def get(self, name: AgentName, scope: Scope, whose: Whose = NOBODY, /) -> AgentDef | None:
         """The agent of this name."""
         return self._agents.get(name)
 

@@ -11,6 +11,7 @@ import msgspec
 
 from lichen.core.deciders.events import Draft, Erased, Event, LogOpened, Part, Ruling
 from lichen.core.deciders.streams import TenantState
+from lichen.core.rollouts.rollout import Rollout
 from lichen.core.words.content import APART
 from lichen.core.words.errors import Conflict, ContentErased
 from lichen.core.words.ids import TENANT_STREAM, LogId, Pseudonym, StreamId
@@ -388,6 +389,12 @@ class Log(Streams):
         state = self.state(TENANT_STREAM)
         assert isinstance(state, TenantState)
         return state.stopped
+
+    def rollouts(self) -> Mapping[str, Rollout]:
+        """How the revisions of packs stand that were staged here, by pack."""
+        state = self.state(TENANT_STREAM)
+        assert isinstance(state, TenantState)
+        return state.rollouts
 
     def announce(self, boot: str, version: str) -> None:
         """Notes that this process writes to the log from now on."""

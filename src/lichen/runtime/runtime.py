@@ -105,6 +105,7 @@ class Runtime:
             new_id=Ids(random).new,
             secrets=secrets,
             shares=home,
+            packs=() if project is None else project.packs,
         )
 
     @classmethod

@@ -52,7 +52,8 @@ from lichen.runtime.given.state import StateStore
 from lichen.runtime.given.telling import Tellers
 from lichen.runtime.given.withdrawal import JournalOf, Journals
 from lichen.runtime.operations.governing.stops import STOPPED, reason_of, stop_kind
-from lichen.runtime.project.catalog import Catalog
+from lichen.runtime.project.catalog import FOLDER as CATALOG
+from lichen.runtime.project.catalog import Catalog, Lender
 from lichen.runtime.project.hosting import Hosted, guarded, hosted, specs_of
 from lichen.runtime.project.policies import InForce, PolicySource
 from lichen.runtime.project.prompts import Prompts
@@ -76,6 +77,7 @@ from lichen.tools.workers.placement import Workers
 
 if TYPE_CHECKING:
     from lichen.runtime.access.credentials import Credentials
+    from lichen.runtime.packs.brought import Brought
     from lichen.settings import Settings
 
 ID_BYTES = 12
@@ -105,6 +107,7 @@ class Blueprint(msgspec.Struct, frozen=True):
     prompts: Path | None = None
     shares: Path | None = None  # the data directory with whose processes it shares what it learns of models
     remote: Remote | None = None  # what agents have of others' servers, instead of what the settings say
+    packs: tuple[Brought, ...] = ()  # that brought some of the agents
 
 
 class Ids:
@@ -222,7 +225,13 @@ class Wiring:
             self.gate, blueprint.policies, blueprint.clock, remote, AccessSource(blueprint.settings)
         )
         self.catalog = Catalog(
-            blueprint.home, blueprint.agents, host, remote, guard=lambda tool: guarded(tool, self.breakers)
+            blueprint.home,
+            blueprint.agents,
+            host,
+            remote,
+            guard=lambda tool: guarded(tool, self.breakers),
+            lender=_lender(blueprint),
+            packs=blueprint.packs,
         )
         self.ways = Ways(blueprint.clock, lambda: _chance(blueprint.random), windows=shared.windows)
         self.prompts = Prompts(blueprint.prompts, None if blueprint.settings is None else blueprint.settings.root)
@@ -364,6 +373,17 @@ def _credentials(blueprint: Blueprint, journal_of: JournalOf, secrets: Secrets) 
 
     doors = doors_of(settings, https, blueprint.clock)
     return Credentials(doors, journal_of, blueprint.clock, blueprint.new_id, secrets)
+
+
+def _lender(blueprint: Blueprint) -> Lender | None:
+    """Who keeps the packs whose components agents ask; None where the project names none."""
+    if not blueprint.packs or blueprint.settings is None:
+        return None
+    from lichen.runtime.packs.lending import Lending  # for projects with packs only
+    from lichen.runtime.packs.shelf import Shelf
+
+    denied = frozenset(each.removeprefix("sha256:") for each in blueprint.settings.packs.denied)
+    return Lending(blueprint.home, Shelf(blueprint.home / CATALOG), denied)
 
 
 def _table_of(blueprint: Blueprint) -> Callable[[Scope, str], ProviderTable]:

@@ -100,6 +100,7 @@ def _opened(s: MailboxState, event: e.Event, c: e.MailboxOpened) -> Changes:
         "language": c.locale,
         "address_n": event.n if c.has_address else None,
         "team": c.team,
+        "opened_us": event.ts_us,
     }
 
 

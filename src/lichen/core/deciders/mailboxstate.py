@@ -98,6 +98,7 @@ class MailboxState(msgspec.Struct, frozen=True, gc=False):
     team: str = ""
     address_n: int | None = None  # the record whose content `address` says where messages are pushed to
     epoch: int = 1
+    opened_us: int = 0
 
     queued: tuple[Queued, ...] = ()
     turn: OpenTurn | None = None

@@ -10,6 +10,8 @@ import msgspec
 from lichen.core.deciders import events as e
 from lichen.core.deciders import mailbox, run, schedules
 from lichen.core.deciders.obligation import Obligation
+from lichen.core.rollouts import rollout
+from lichen.core.rollouts.rollout import Rollout
 from lichen.core.words.errors import Corrupt
 from lichen.core.words.ids import RunId, SessionId, StreamId
 
@@ -42,13 +44,14 @@ class TenantState(msgspec.Struct, frozen=True):
     """The tenant's own stream: what governs it.
 
     `stopped` are kill switches that are on, as `kind:name`, with the position of the record that set each. So are
-    `definitions` named. `schedule` is of the stream of one.
+    `definitions` named. `rollouts` are those of packs, by pack. `schedule` is of the stream of one.
     """
 
     n: int = 0
     stopped: Mapping[str, int] = {}
     erased: frozenset[str] = frozenset()
     definitions: Mapping[str, Definition] = {}
+    rollouts: Mapping[str, Rollout] = {}
     schedule: schedules.ScheduleState = schedules.NONE
 
     @property
@@ -134,6 +137,9 @@ def _evolve_tenant(state: TenantState, event: e.Event) -> TenantState:
             return msgspec.structs.replace(state, n=event.n + 1, stopped={**state.stopped, name: event.n})
         case e.Changed(kind="start", name=name):
             return msgspec.structs.replace(state, n=event.n + 1, stopped=_left(state.stopped, name))
+        case e.Changed(kind="pack", name=name, digest=digest):
+            moved = rollout.evolve(state.rollouts, name, digest, at_us=event.ts_us, n=event.n)
+            return msgspec.structs.replace(state, n=event.n + 1, rollouts=moved)
         case e.Erased(subject=subject):
             return msgspec.structs.replace(state, n=event.n + 1, erased=state.erased | {subject})
         case e.Pinned() | e.Submitted() | e.Reviewed() as control:

@@ -18,6 +18,7 @@ from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.turn import acting, pins, start_draft
 from lichen.engine.brief.asking import run_context
 from lichen.engine.brief.terms import Terms, terms_of
+from lichen.engine.journal.whose import whose_run
 from lichen.engine.ports import AgentDef, Briefing
 from lichen.engine.sends.failures import sealed, told
 from lichen.engine.sends.sends import refusal
@@ -33,7 +34,7 @@ def start_child(act: CallAct) -> None:
     """
     parent, call, spec = act.state, act.call, act.tool.spec
     assert spec.agent is not None
-    definition = act.services.agents.get(spec.agent, act.journal.scope)
+    definition = act.services.agents.get(spec.agent, act.journal.scope, whose_run(act.journal, parent))
     if definition is None or parent.depth >= parent.limits.depth or not parent.calls_left:
         code = "agent_unknown" if definition is None else "limit_calls" if not parent.calls_left else "limit_depth"
         act.note(*moves.finish_call(parent, e.CallFinished(call.id, call.attempt, "failed", code)))
@@ -102,7 +103,7 @@ def _started(act: CallAct, definition: AgentDef, ruling: e.Ruling) -> e.RunStart
         turn=parent.turn,
         parent=e.Parent(parent.id, act.call.id),
         depth=parent.depth + 1,
-        pins=pins(act.services, act.journal.scope, definition.name),
+        pins=pins(act.services, act.journal.scope, definition.name, whose_run(act.journal, parent)),
         requesters=parent.requesters,
         ruling=ruling,
         only=overrides.terms(definition, _held(act)).only,

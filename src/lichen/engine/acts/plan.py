@@ -34,6 +34,7 @@ from lichen.engine.drafts.showing import may_show
 from lichen.engine.drafts.telling import release
 from lichen.engine.drafts.valued import sentence_of, valued
 from lichen.engine.drafts.worded import worded_plan
+from lichen.engine.journal.whose import whose_run
 from lichen.engine.pace.deltas import Partial
 from lichen.engine.pace.pieces import Piece
 from lichen.engine.pace.step import Within
@@ -62,7 +63,9 @@ async def plan(act: Act, *, may_begin: Callable[[], bool]) -> None:
     state, agent, asker = act.state, act.agent, Asker(act)
     if agent is None:
         code = (
-            "version_gone" if act.services.agents.get(state.agent, act.journal.scope) is not None else "agent_unknown"
+            "version_gone"
+            if act.services.agents.get(state.agent, act.journal.scope, whose_run(act.journal, state)) is not None
+            else "agent_unknown"
         )
         _fail(act, code, asker, is_final=True)
         return

@@ -22,7 +22,7 @@ from lichen.core.words.scope import Actor, Scope
 from lichen.engine.act import SessionAct
 from lichen.engine.answers.messages import message
 from lichen.engine.journal.labels import said_by
-from lichen.engine.ports import Services
+from lichen.engine.ports import NOBODY, Services, Whose
 from lichen.engine.sends.sends import announced, refusal
 from lichen.engine.sends.starts import opener, ruling_of, starting_turn
 
@@ -52,14 +52,15 @@ def open_turn(act: SessionAct) -> None:
     said = [(each, act.contents(each.n)) for each in taken]
     schema = next((words["schema"] for _, words in reversed(said) if "schema" in words), b"")
     held = both(read(words["overrides"]) for _, words in said if "overrides" in words)
-    under = _terms(services, journal.scope, mailbox.agent, held)
+    whose = Whose(mailbox.id, mailbox.opened_us)
+    under = _terms(services, journal.scope, mailbox.agent, held, whose)
     started = e.RunStarted(
         agent=mailbox.agent,
         subject=mailbox.subject,
         limits=under.limits,
         session=mailbox.id,
         turn=opened.turn,
-        pins=pins(services, journal.scope, mailbox.agent),
+        pins=pins(services, journal.scope, mailbox.agent, whose),
         requesters=tuple(sorted({mailbox.subject, *(m.by for m in taken)})),
         ruling=ruling_of(check, verdict),
         has_schema=bool(schema),
@@ -113,14 +114,14 @@ def start_draft(
     return e.Draft(started, moves.as_contents(parts, started.subject))
 
 
-def pins(services: Services, scope: Scope, agent: AgentName) -> e.Pins:
-    """What the run is pinned to."""
-    definition = services.agents.get(agent, scope)
+def pins(services: Services, scope: Scope, agent: AgentName, whose: Whose = NOBODY) -> e.Pins:
+    """What a run of these is pinned to."""
+    definition = services.agents.get(agent, scope, whose)
     if definition is None:
         return e.Pins(decider=DECIDER)
     return e.Pins(definition.digest, definition.planner.digest, services.policy_digest(scope), DECIDER)
 
 
-def _terms(services: Services, scope: Scope, agent: AgentName, held: Overrides) -> Terms:
-    definition = services.agents.get(agent, scope)
+def _terms(services: Services, scope: Scope, agent: AgentName, held: Overrides, whose: Whose) -> Terms:
+    definition = services.agents.get(agent, scope, whose)
     return terms(definition, held) if definition else Terms(Limits())

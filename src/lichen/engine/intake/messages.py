@@ -23,6 +23,7 @@ from lichen.engine.intake.keys import token_of
 from lichen.engine.intake.request import Request, merged
 from lichen.engine.intake.sizes import check_address, text_of
 from lichen.engine.journal.labels import said_by
+from lichen.engine.ports import Whose
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ def received(coming: Coming) -> tuple[Receipt, Mapping[StreamId, moves.Drafts]]:
         return receipt, {}
     _check_takes(mailbox)
     if said.overrides != NONE:
-        check(request.agent(mailbox.agent), said.overrides)
+        check(request.agent(mailbox.agent, Whose(mailbox.id, mailbox.opened_us)), said.overrides)
     attached.check_room(request.services, request.journal, request.actor, said.files)
     words = Words(number, token, said.text, (), *_speaker(request, mailbox))
     return _taken(request, mailbox, words, said)

@@ -15,7 +15,7 @@ from lichen.core.words.errors import ContentErased, NotFound
 from lichen.core.words.ids import AgentName, RunId, SessionId, StreamId, TurnId, run_stream
 from lichen.core.words.scope import Actor, Scope
 from lichen.engine.engine import Engine
-from lichen.engine.ports import AgentDef
+from lichen.engine.ports import NOBODY, AgentDef, Whose
 
 
 class Request:
@@ -52,9 +52,9 @@ class Request:
 
     # -- what it is about ----------------------------------------------------------------------------------------
 
-    def agent(self, name: AgentName) -> AgentDef:
-        """The version of an agent that begins now. Raises NotFound (`agent_unknown`)."""
-        found = self.services.agents.get(name, self.scope)
+    def agent(self, name: AgentName, whose: Whose = NOBODY) -> AgentDef:
+        """The version of an agent that begins now for these. Raises NotFound (`agent_unknown`)."""
+        found = self.services.agents.get(name, self.scope, whose)
         if found is None:
             raise NotFound("There is no agent of this name.", code="agent_unknown")
         return found

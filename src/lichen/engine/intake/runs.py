@@ -22,6 +22,7 @@ from lichen.engine.intake.request import Request
 from lichen.engine.intake.sizes import text_of
 from lichen.engine.journal.attributes import check_needs, sealed
 from lichen.engine.journal.tree import cancel_tree, halt_tree, resume_tree
+from lichen.engine.ports import Whose
 
 _MAY_RESUME: dict[str, tuple[str, ...]] = {"pause": ("operator", "service"), "preempt": ("system", "operator")}
 
@@ -53,18 +54,19 @@ async def start(
     """
     contents = {"text": text_of(text) if text or input is None else b"", "data": encoded(input)}
     own = sealed(attributes)
-    check_needs(request.agent(agent), *attributes)
-    check(request.agent(agent), overrides)
-    under = terms(request.agent(agent), overrides)
-    await request.admitted()
     journal, actor = request.journal, request.actor
     run = RunId(id_of(request, "run", key, salt=f"{actor.kind}:{actor.id}:{agent}{of_team(team)}"))
+    version = request.agent(agent, Whose(run))
+    check_needs(version, *attributes)
+    check(version, overrides)
+    under = terms(version, overrides)
+    await request.admitted()
     stream = run_stream(run)
     if key is None:
         journal.log.begin(stream)
     messages = [message(speaks_as(actor), contents, request.by)]
     if journal.state(stream).n == 0:
-        first = msgspec.structs.replace(_started(request, agent, under), has_schema=bool(schema), team=team)
+        first = msgspec.structs.replace(_started(request, agent, run, under), has_schema=bool(schema), team=team)
         started = start_draft(first, messages, acting(agent, actor), own, schema, kept(overrides))
         labelled = msgspec.structs.replace(started, label=label)
         request.append({stream: (labelled,), **beside(run)})
@@ -74,13 +76,13 @@ async def start(
     return run
 
 
-def _started(request: Request, agent: AgentName, under: Terms) -> e.RunStarted:
+def _started(request: Request, agent: AgentName, run: RunId, under: Terms) -> e.RunStarted:
     subject = request.subject
     return e.RunStarted(
         agent,
         subject,
         under.limits,
-        pins=pins(request.services, request.scope, agent),
+        pins=pins(request.services, request.scope, agent, Whose(run)),
         requesters=(subject,),
         ruling=request.ruling,
         only=under.only,

@@ -22,6 +22,7 @@ from lichen.engine.intake.request import Request, merged
 from lichen.engine.intake.sizes import check_address, text_of
 from lichen.engine.journal.attributes import check_needs, sealed
 from lichen.engine.journal.tree import cancel_tree
+from lichen.engine.ports import Whose
 from lichen.engine.sends.sends import volunteered
 from lichen.engine.sends.starts import opener
 
@@ -69,7 +70,7 @@ async def open_session(
     """
     attributes = sealed(opening.attributes)
     spoken = ("language",) if opening.language else ()
-    check_needs(request.agent(opening.agent), "channel", *spoken, *opening.attributes)
+    check_needs(request.agent(opening.agent, Whose(session)), "channel", *spoken, *opening.attributes)
     check_address(opening.address)
     journal, stream = request.journal, session_stream(session)
     if is_fresh:

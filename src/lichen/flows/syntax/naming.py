@@ -48,6 +48,11 @@ def _words_of(text: str) -> tuple[str, ...]:
     return tuple(part if part[0].isalpha() else f"n{part}" for part in parts if part)
 
 
+def joined(text: str) -> str:
+    """The words of an id or operation, joined by dots."""
+    return ".".join(_words_of(text))
+
+
 def pack_of(path: str) -> str:
     """The pack that a flow's file belongs to, as one word: the closest folder that has a name of its own. The path is
     relative to the project, so that names are the same wherever that lies."""

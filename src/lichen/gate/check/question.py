@@ -11,7 +11,7 @@ from lichen.core.ports.policy import Check, Facts
 from lichen.gate.cedar.values import Value
 from lichen.gate.check.meters import Claim
 from lichen.gate.label.labels import Endorsement
-from lichen.gate.rules.schema import ActionView
+from lichen.gate.rules.schema import ActionView, is_alike, with_tags
 from lichen.gate.switches import Stop, Switches
 
 if TYPE_CHECKING:
@@ -64,9 +64,11 @@ def view_of(check: Check, policies: PolicySet) -> ActionView:
     if view is None:
         raise Refused(f"action_unknown: the policies were loaded without {check.action}.")
     known, given = view.tool and view.tool.spec, check.tool
-    if (known is None) != (given is None) or (known and given and known.digest != given.digest):
+    if known is None and given is None:
+        return view
+    if known is None or given is None or not (known.digest == given.digest or is_alike(known, given)):
         raise Refused(f"tool_changed: the policies were loaded for another version of {check.action}.")
-    return view
+    return view if known.digest == given.digest else with_tags(view, given)
 
 
 def stop_on(check: Check, switches: Switches) -> Stop | None:

@@ -139,6 +139,7 @@ _PLAIN: Final = (
     "Channel", "Definition", "Eval", "Key", "Model", "Role", "Run", "Schedule", "Secret", "Server", "Session", "Stop",
     "Tenant", "Wait",
 )  # fmt: skip
+_CODE: Final = "component:"  # begins the tag of a tool that says whose code it is
 SECRET_USE: Final = "secret.use"
 MODEL_INVOKE: Final = "model.invoke"
 RUN_START: Final = "run.start"
@@ -228,6 +229,27 @@ def _tool_action(spec: ToolSpec, meters: tuple[Meter, ...]) -> ActionView:
     )
     resource = Entity("Tool", spec.name, parents=_toolsets(spec.name))
     return ActionView(Entity("Action", spec.name, parents=[group]), "Tool", resource, view)
+
+
+def is_alike(known: ToolSpec, given: ToolSpec) -> bool:
+    """Whether two versions of a tool are the same for policies that were validated against the first: all but the code
+    that a component consists of, and what is said of it and of its results."""
+    return bare(known) == bare(given)
+
+
+def bare(spec: ToolSpec) -> ToolSpec:
+    """What policies are validated against of a tool that is a component; of any other, all of it."""
+    if not any(tag.startswith(_CODE) for tag in spec.tags):
+        return spec
+    tags = tuple(tag for tag in spec.tags if not tag.startswith(_CODE))
+    return msgspec.structs.replace(spec, tags=tags, description="", output_schema={}, digest="")
+
+
+def with_tags(view: ActionView, spec: ToolSpec) -> ActionView:
+    """The view with the tags of another version of its tool."""
+    assert view.tool is not None, "only tools have tags"
+    info = {**view.tool.info, "tags": frozenset(spec.tags)}
+    return msgspec.structs.replace(view, tool=msgspec.structs.replace(view.tool, spec=spec, info=info))
 
 
 def _toolsets(name: str) -> list[Entity]:

@@ -27,6 +27,15 @@ def write_once(path: Path, data: bytes, *, mark: str) -> None:
         made.unlink()
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Makes `path` whole or not at all, in the place of what is there; one process at a time does. Raises OSError."""
+    made = path.with_name(f"{path.name}.new")
+    made.unlink(missing_ok=True)
+    write_unnamed(made, data)
+    made.replace(path)
+    sync_directory(path.parent)
+
+
 def write_unnamed(path: Path, data: bytes) -> None:
     """Makes `path` with `data`, mode 0600, the data durable but its name not yet. Raises FileExistsError."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:

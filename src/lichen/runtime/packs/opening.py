@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ import msgspec
 
 from lichen.core.components.terms import Allowed
 from lichen.core.words.errors import Denied, Invalid, LichenError
+from lichen.core.words.scope import Scope
 from lichen.packs.building.building import build
 from lichen.packs.building.folder import read_folder
 from lichen.packs.building.texts import flow_texts
@@ -35,8 +37,9 @@ class PackedComponent(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A pack that may be loaded: its folder, which is nowhere on the disk, and what lies in it by path. `has_policies`
-    where those that it carries are in force, in `tenants`, or in all."""
+    """A pack that may be loaded: its folder, which is nowhere on the disk, what lies in it by path, and its `data` as a
+    file. `has_policies` where those that it carries are in force, in `tenants`, or in all; `tools` are what operations
+    of its flows are called in the project."""
 
     root: Path
     manifest: Manifest
@@ -50,11 +53,22 @@ class Opened(msgspec.Struct, frozen=True):
     policies: dict[str, bytes] = {}
     tenants: tuple[str, ...] = ()
     has_policies: bool = False
+    tools: Mapping[str, str] = {}
+    data: bytes = b""
+
+    @property
+    def said(self) -> PackFile:
+        """What the project says of it."""
+        return PackFile(
+            str(self.root), allow=self.allow, tools=self.tools, policies=self.has_policies, tenants=self.tenants
+        )
 
 
-def open_pack(settings: Settings, said: PackFile, *, at: datetime | None = None) -> Opened:
-    """A pack of a project. Raises NotFound, Invalid or Denied (`pack_…`): it loads in all of the project's environments
-    or not at all."""
+def open_pack(
+    settings: Settings, said: PackFile, *, at: datetime | None = None, scopes: Sequence[Scope] = ()
+) -> Opened:
+    """A pack of a project. Raises NotFound, Invalid or Denied (`pack_…`): it loads in all of these environments, which
+    are all of the project's if none is named, or not at all."""
     path = lies_at(settings, said)
     found = came(settings, said.file) if is_far(said.file) else None
     archive, manifest, proof = _proven(settings, path, said) if found is None else _of_registry(settings, found, said)
@@ -64,12 +78,21 @@ def open_pack(settings: Settings, said: PackFile, *, at: datetime | None = None)
         raise Denied(message, code="pack_digest_differs", place=str(path), next_step=step)
     now = at or datetime.now(UTC)  # noqa: TID251 - whether a certificate counts depends on today, as a TLS client's does
     late = () if found is None or found.warning is None else (found.warning,)
-    warnings = (*late, *_judged(settings, proof, now))
+    warnings = (*late, *_judged(settings, proof, now, scopes or settings.scopes))
+    return _as_said(_taken_apart(archive, manifest, proof.digest, path, warnings), said)
+
+
+def taken_apart(data: bytes, path: Path, said: PackFile) -> Opened:
+    """A pack that was proven before, from its bytes, as if it lay at a path. Raises Invalid (`pack_…`)."""
+    archive = opened(path.name, data)
+    digest = hashlib.sha256(data).hexdigest()
+    return _as_said(_taken_apart(archive, read_manifest(archive), digest, path, ()), said)
+
+
+def _as_said(pack: Opened, said: PackFile) -> Opened:
+    """The pack with what the project says of it."""
     return msgspec.structs.replace(
-        _taken_apart(archive, manifest, proof, path, warnings),
-        allow=said.allow,
-        has_policies=said.policies,
-        tenants=said.tenants,
+        pack, allow=said.allow, tools=said.tools, has_policies=said.policies, tenants=said.tenants
     )
 
 
@@ -104,10 +127,10 @@ def _statement(path: Path) -> bytes:
         ) from None
 
 
-def _judged(settings: Settings, proof: Proof, at: datetime) -> Iterator[LichenError]:
+def _judged(settings: Settings, proof: Proof, at: datetime, scopes: Sequence[Scope]) -> Iterator[LichenError]:
     """What is to be known of a pack that every environment takes. Raises for the first that does not."""
     told: set[str] = set()
-    for scope in settings.scopes:
+    for scope in scopes:
         verdict = judged(proof, ring_of(settings, scope), at)
         for error in verdict.errors:
             error.message = f"It may not be loaded in {scope.tenant}/{scope.env}: {error.message}"
@@ -119,7 +142,7 @@ def _judged(settings: Settings, proof: Proof, at: datetime) -> Iterator[LichenEr
 
 
 def _taken_apart(
-    archive: Archive, manifest: Manifest, proof: Proof, path: Path, warnings: tuple[LichenError, ...]
+    archive: Archive, manifest: Manifest, digest: str, path: Path, warnings: tuple[LichenError, ...]
 ) -> Opened:
     root = path.with_name(f"{path.name}!")
     contents = contents_of(manifest)
@@ -127,11 +150,12 @@ def _taken_apart(
     return Opened(
         root,
         manifest,
-        proof.digest,
+        digest,
         {str(root / each.path): each.text for each in flow_texts(archive, manifest)},
         tuple(str(root / name) for name in contents.agents),
         {str(root / name): archive.read(name) for name in files},
         warnings,
         tuple(PackedComponent(each, archive.read(each.file)) for each in manifest.components if each.file in archive),
         policies={name: archive.read(name) for name in contents.policies},
+        data=archive.data,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Final
 
@@ -20,6 +20,7 @@ from lichen.flows.syntax.naming import (
     folder_of,
     hosted_name,
     is_agent_name,
+    joined,
     pack_of,
     tool_names,
 )
@@ -38,7 +39,8 @@ limits of their own."""
 class Hosting(msgspec.Struct, frozen=True):
     """A flow, and what its project says of it: a name, the pack it lies in, and what operations and agents are called
     here that its nodes write in another way. `@node` instead of an operation is that node alone. `lies_in` is the pack
-    as it calls itself, which rules of access name."""
+    as it calls itself, which rules of access name; `calls` are the tools that its pack brings, by the words that a node
+    may name each by."""
 
     flow: Flow
     name: str = ""
@@ -46,6 +48,7 @@ class Hosting(msgspec.Struct, frozen=True):
     lies_in: str = ""
     tools: Mapping[str, str] = {}
     agents: Mapping[str, str] = {}
+    calls: Mapping[str, str] = {}
 
     @property
     def path(self) -> tuple[str, str]:
@@ -54,18 +57,18 @@ class Hosting(msgspec.Struct, frozen=True):
 
 
 def flow_agents(
-    flows: Sequence[Flow | Hosting], agents: Sequence[Agent] = (), *, tools: Sequence[Tool] = ()
+    flows: Sequence[Flow | Hosting], agents: Sequence[Agent] = (), *, tools: Sequence[Tool] = (), only: str = ""
 ) -> tuple[Agent, ...]:
     """An agent for every flow, named as the project says, else by its id, else by its pack and id.
 
     Tools are found among `tools` and those of `agents`, agents among `agents`, flows among `flows`, in the same pack
-    first. Raises Invalid at `file:line:column` (`flow_invalid`, `flow_empty`, `flow_twice`, `flow_unknown`,
-    `flow_ambiguous`, `flow_mapping`, `agent_unknown`, `tool_unknown`).
+    first. With `only` that flow alone becomes one. Raises Invalid at `file:line:column` (`flow_invalid`, `flow_empty`,
+    `flow_twice`, `flow_unknown`, `flow_ambiguous`, `flow_mapping`, `agent_unknown`, `tool_unknown`).
     """
     given = [one if isinstance(one, Hosting) else Hosting(one, pack=pack_of(one.path)) for one in flows]
     known = _named([one for one in given if one.flow.kind != "component-config"])
     house = _House(known, agents, {tool.spec.name: tool for tool in tools})
-    return tuple(house.agent(name) for name in known)
+    return tuple(house.agent(name) for name in known if only in ("", name))
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -86,14 +89,14 @@ class _House:
         self._agents = {agent.name: agent for agent in agents}
         self._own = {tool.spec.name: tool for agent in agents for tool in agent.tools.values()}
         self._tools = {**{tool.spec.name: tool for tool in (*STATE_TOOLS, withdraw, tell)}, **self._own, **tools}
-        self._parts = {name: self._part(name, one) for name, one in known.items()}
+        self._parts: dict[str, Part] = {}
 
     def parts(self, name: str) -> tuple[Part, ...]:
         """The flow of this name and those it may come to."""
         found: dict[str, Part] = {}
         waiting = [name]
         while waiting:
-            part = self._parts[waiting.pop()]
+            part = self._part(waiting.pop())
             if part.name not in found:
                 found[part.name] = part
                 waiting += [part.targets[need.node.id] for need in part.needs if self._leads(part, need)]
@@ -123,7 +126,12 @@ class _House:
     def _leads(self, part: Part, need: Need) -> bool:
         return need.kind == "flow" and part.targets[need.node.id] in self._known
 
-    def _part(self, name: str, one: Hosting) -> Part:
+    def _part(self, name: str) -> Part:
+        if name not in self._parts:
+            self._parts[name] = self._made(name, self._known[name])
+        return self._parts[name]
+
+    def _made(self, name: str, one: Hosting) -> Part:
         flow = one.flow
         if not flow.nodes:
             step = "Write a node under `nodes`, or leave the file out of `flows`."
@@ -147,7 +155,8 @@ class _House:
 
     def _tool(self, one: Hosting, need: Need, components: Mapping[str, str]) -> str:
         mapped = one.tools.get(f"@{need.node.id}") or one.tools.get(need.name)
-        names = (mapped,) if mapped else tool_names(need.name, one.pack, components.get(need.node.id, ""))
+        component = components.get(need.node.id, "")
+        names = (mapped,) if mapped else (*_own(one, need.name, component), *tool_names(need.name, one.pack, component))
         found = next((name for name in names if name in self._tools), None)
         if found is not None:
             return found
@@ -190,6 +199,13 @@ def _named(given: Sequence[Hosting]) -> dict[str, Hosting]:
             raise Invalid(message, code="flow_twice", next_step=step, place=one.flow.path)
         found[name] = one
     return found
+
+
+def _own(one: Hosting, written: str, component: str) -> Iterator[str]:
+    """The tools of the flow's own pack that an operation means: its component's first."""
+    words = joined(written)
+    ways = (f"{joined(component)}.{words.rpartition('.')[2]}", words) if component else (words,)
+    yield from (one.calls[way] for way in ways if way in one.calls)
 
 
 def _folder(flow: Flow) -> PurePath:

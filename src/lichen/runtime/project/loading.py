@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard, TypeVar
+
+import msgspec
 
 from lichen.agents.agent import Agent
 from lichen.agents.document import check_within
@@ -29,6 +32,7 @@ from lichen.settings.secrets import sources_in
 from lichen.settings.servers import OpenApiTable
 
 if TYPE_CHECKING:
+    from lichen.runtime.packs.brought import Brought
     from lichen.runtime.packs.opening import Opened
     from lichen.runtime.project.policies import Packs
 
@@ -42,6 +46,15 @@ class Examined(NamedTuple):
 
     project: Project | None
     errors: tuple[LichenError, ...]
+
+
+class Assembled(NamedTuple):
+    """All tools, the agents of packs, the flows as agents, and the packs that brought some of it."""
+
+    tools: tuple[Tool, ...]
+    packed: tuple[Agent, ...]
+    flows: tuple[Agent, ...]
+    packs: tuple[Brought, ...]
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Project:
@@ -71,8 +84,6 @@ class Loading:
 
     def __init__(self, file: Read, settings: Settings) -> None:
         self.errors: list[LichenError] = []
-        self.brought: dict[str, tuple[str, ...]] = {}  # the tools of packs, by where these lie
-        self._packed: dict[str, tuple[Agent, ...]] = {}
         self._file, self._settings, self._root = file, settings, settings.root
 
     def project(self) -> Project:
@@ -86,11 +97,8 @@ class Loading:
             *(tool for i, each in enumerate(settings.components) for tool in self._component(i, each)),
         )
         own_agents = tuple(agent for i, name in enumerate(parts.agents) for agent in self._agents(i, name, tools))
-        packs = self.packs()
-        tools = (*tools, *self._components_of(packs, tools))
-        packed = self.packed(packs, tools)
-        agents = (*own_agents, *packed)
-        flows = self.flows(agents, tools, packs)
+        found = self.assembled(own_agents, tools, self.packs())
+        tools, agents, flows = found.tools, (*own_agents, *found.packed), found.flows
         assert settings.file is not None, "what is loaded is named by a file"
         modules = own_modules(self._root, settings.file)
         self._prompts()
@@ -104,10 +112,10 @@ class Loading:
             tools,
             modules,
             channels,
-            tuple(agent.name for agent in packed),
-            tuple(warning for pack in packs for warning in pack.warnings),
-            self.brought,
-            self.policies(packs),
+            tuple(agent.name for agent in found.packed),
+            tuple(warning for each in found.packs for warning in each.pack.warnings),
+            self.policies(found.packs),
+            found.packs,
         )
 
     def _guarded(self, make: Callable[[], T], otherwise: T, at: str) -> T:
@@ -170,14 +178,15 @@ class Loading:
 
     # -- packs ---------------------------------------------------------------------------------------------------
 
-    def packs(self) -> tuple[Opened, ...]:
-        """The packs that the settings name, without those that may not be loaded."""
+    def packs(self, old: Sequence[Brought] = ()) -> tuple[Opened, ...]:
+        """The packs that the settings name. Of those that may not be loaded, the `old` one; else none."""
         if not self._settings.parts.packs:
             return ()
-        from lichen.runtime.packs.naming import is_far, packs_named  # for projects with packs only
+        from lichen.runtime.packs.naming import is_far, lies_at, packs_named  # for projects with packs only
         from lichen.runtime.packs.opening import open_pack
 
         found: list[Opened] = []
+        kept = {each.place: each.pack for each in old}
         for i, said in packs_named(self._settings):
             place = self._file.place("lichen", "packs", i)
 
@@ -187,60 +196,76 @@ class Loading:
                 return open_pack(self._settings, said)
 
             pack = self._guarded(opened, None, place)
+            with suppress(LichenError):
+                pack = pack or kept.get(f"{lies_at(self._settings, said)}!")
             found += [] if pack is None else [pack]
         return tuple(found)
 
-    def _components_of(self, packs: Sequence[Opened], tools: Sequence[Tool]) -> Iterator[Tool]:
-        """The operations of the components of packs. Names that a tool has already are an error, never taken over."""
-        taken = {tool.spec.name for tool in tools}
-        for pack in packs:
-            if not pack.components:
-                continue
-            from lichen.runtime.packs.components import component_tools_of  # for packs with components only
+    def assembled(
+        self, agents: Sequence[Agent], tools: Sequence[Tool], packs: Sequence[Opened], old: Sequence[Brought] = ()
+    ) -> Assembled:
+        """What packs bring to these agents and tools, and the flows of all, without what is wrong."""
+        brought: list[Brought] = []
+        if packs:
+            from lichen.runtime.packs.brought import Brought, with_components  # for projects with packs only
 
-            home, place = self._settings.home, str(pack.root)
-            made = self._guarded(lambda pack=pack, home=home: tuple(component_tools_of(pack, home)), (), place)
-            for tool in made:
-                if tool.spec.name in taken:
-                    message = f"There is a tool {tool.spec.name} already."
-                    step = "Rename the other one, or leave the pack out."
-                    self.errors.append(Invalid(message, code="tool_twice", next_step=step, place=place))
-                    continue
-                taken.add(tool.spec.name)
-                self.brought[place] = (*self.brought.get(place, ()), tool.spec.name)
-                yield tool
+            for pack in packs:
+                place = str(pack.root)
+                made = self._guarded(
+                    lambda pack=pack: with_components(pack, self._settings.home, brought, old), Brought(pack), place
+                )
+                brought.append(self._apart(made, [*tools, *(tool for each in brought for tool in each.tools)]))
+        every = (*tools, *(tool for each in brought for tool in each.tools))
+        brought = [self._with_agents(each, every) for each in brought]
+        packed = tuple(agent for each in brought for agent in each.agents)
+        return Assembled(every, packed, self.flows((*agents, *packed), every, brought), tuple(brought))
 
-    def packed(self, packs: Sequence[Opened], tools: Sequence[Tool]) -> tuple[Agent, ...]:
-        """The agents of packs."""
-        if not packs:
-            return ()
+    def _apart(self, made: Brought, tools: Sequence[Tool]) -> Brought:
+        """The pack, unless a tool of it has the name of another one, which is never taken over: then without them."""
+        taken, found = {tool.spec.name for tool in tools}, made
+        for tool in made.tools:
+            if tool.spec.name in taken:
+                message = f"There is a tool {tool.spec.name} already."
+                step = "Rename the other one, or leave the pack out."
+                self.errors.append(Invalid(message, code="tool_twice", next_step=step, place=made.place))
+                found = msgspec.structs.replace(made, made=None)
+        return found
+
+    def _with_agents(self, brought: Brought, tools: Sequence[Tool]) -> Brought:
         from lichen.runtime.packs.agents import agents_of  # for projects with packs only
 
-        for pack in packs:
-            found = self._guarded(lambda pack=pack: tuple(agents_of(pack, tools)), (), str(pack.root))
-            self._packed[str(pack.root)] = found
-        return tuple(agent for agents in self._packed.values() for agent in agents)
+        found = self._guarded(lambda: tuple(agents_of(brought.pack, tools)), (), brought.place)
+        return msgspec.structs.replace(brought, agents=found)
 
-    def policies(self, packs: Sequence[Opened], brought: Mapping[str, Sequence[str]] | None = None) -> Packs:
-        """What packs bring that is in force, after their agents; `brought` are their tools, where those are there."""
-        if not any(pack.has_policies for pack in packs):
+    def policies(self, packs: Sequence[Brought]) -> Packs:
+        """What packs bring that is in force, with their agents and tools."""
+        if not any(each.pack.has_policies for each in packs):
             return ()
         from lichen.runtime.packs.policies import policies_of  # for projects with policies of packs only
 
-        tools, place = self.brought if brought is None else brought, self._file.place("lichen", "packs")
-        return self._guarded(lambda: tuple(policies_of(packs, self._packed, tools)), (), place)
+        agents = {each.place: each.agents for each in packs}
+        tools = {each.place: [tool.spec.name for tool in each.all_tools] for each in packs}
+        place = self._file.place("lichen", "packs")
+        return self._guarded(lambda: tuple(policies_of([each.pack for each in packs], agents, tools)), (), place)
 
     # -- flows ---------------------------------------------------------------------------------------------------
 
-    def flows(self, agents: Sequence[Agent], tools: Sequence[Tool], packs: Sequence[Opened] = ()) -> tuple[Agent, ...]:
+    def flows(self, agents: Sequence[Agent], tools: Sequence[Tool], packs: Sequence[Brought] = ()) -> tuple[Agent, ...]:
         """The flows that the settings' paths and globs name, and those of packs, as agents; without those in which
         something is wrong."""
-        named, brought = self._settings.parts.flows, {path: text for pack in packs for path, text in pack.flows.items()}
+        named = self._settings.parts.flows
+        brought = {path: text for each in packs for path, text in each.pack.flows.items()}
         if not named and not brought:
             return ()
-        from lichen.runtime.project.flowfiles import FlowFiles, text_in, without_broken  # for projects with flows only
+        from lichen.runtime.project.flowfiles import (
+            FlowFiles,
+            check_mapped,
+            flows_of,
+            text_in,
+            without_broken,
+        )  # for projects with flows only
 
-        lie_in = {path: pack.manifest.pack_id for pack in packs for path in pack.flows}
+        lie_in = {path: flows_of(each) for each in packs for path in each.pack.flows}
         files = FlowFiles(self._root, self._said(named), agents, tools, lie_in)
         read = {path: self._guarded(lambda path=path: text_in(path), None, path) for path in files.said}
         texts = {path: text for path, text in read.items() if text is not None} | brought
@@ -249,6 +274,8 @@ class Loading:
             for path, text in texts.items()
         ]
         flows = [flow for flow in hosted if flow is not None]
+        for each in packs:
+            self._guarded(lambda each=each: check_mapped(each, flows), None, each.place)
         while flows:
             try:
                 return files.made(flows, texts)

@@ -18,6 +18,7 @@ from lichen.settings.routes import Route, find
 
 if TYPE_CHECKING:
     from lichen.gate.rules.packed import PackPolicies
+    from lichen.runtime.packs.brought import Brought
 
 WEBCHAT = "webchat"
 
@@ -27,8 +28,8 @@ class Project(msgspec.Struct, frozen=True):
 
     Flows are among the agents; `flows` names them. `modules` are the project's own Python files that were loaded, each
     with the digest of what it held; `channels` are what packages brought for the tables of tenants. `packed` are the
-    agents that packs brought, `brought` their tools by where the pack lies, `policies` what packs bring that is in
-    force; and `warnings` what is odd about these packs.
+    agents that packs brought, `warnings` what is odd about these packs, `policies` what they bring that is in force,
+    and `packs` are these.
     """
 
     settings: Settings
@@ -39,8 +40,14 @@ class Project(msgspec.Struct, frozen=True):
     channels: Channels = Channels()
     packed: tuple[str, ...] = ()
     warnings: tuple[LichenError, ...] = ()
-    brought: Mapping[str, tuple[str, ...]] = {}
     policies: tuple[PackPolicies, ...] = ()
+    packs: tuple[Brought, ...] = ()
+
+    @property
+    def own_tools(self) -> tuple[Tool, ...]:
+        """The tools that no pack brought."""
+        brought = {id(tool) for pack in self.packs for tool in pack.tools}
+        return tuple(tool for tool in self.tools if id(tool) not in brought)
 
     def agent_for(self, tenant: str) -> Agent:
         """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows.

@@ -17,8 +17,8 @@ Denied = Annotated[str, msgspec.Meta(pattern=r"^(sha256:)?[0-9a-f]{32,64}\Z")]
 
 class PackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A pack: its file or its folder, the digest it is pinned to, and the file of a signed statement about it. `allow`
-    is what its components are granted of what they want; with `policies` those that it carries are in force, in
-    `tenants`, or in all."""
+    is what its components are granted of what they want, `tools` what operations of its flows are called here; with
+    `policies` those that it carries are in force, in `tenants`, or in all."""
 
     file: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
     digest: Annotated[str, msgspec.Meta(pattern=r"^(sha256:[0-9a-f]{64})?\Z")] = ""
@@ -26,6 +26,7 @@ class PackFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow: Allowed = Allowed()
     policies: bool = False
     tenants: tuple[str, ...] = ()
+    tools: Mapping[str, str] = {}
 
 
 class TrustTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

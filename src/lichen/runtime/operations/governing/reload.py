@@ -172,11 +172,16 @@ class Reload:
         flows = tuple(agent.name for agent in now if isinstance(agent.planner, FlowPlanner))
         packs = self._in_force.source.packs
         current = msgspec.structs.replace(self._project, agents=now, flows=flows, policies=packs)
-        agents, policies, errors = await asyncio.to_thread(refreshed, current)
+        found, errors = await asyncio.to_thread(refreshed, current)
         broken += errors
-        if not self._are_policies_for(agents, policies, broken):
+        if not self._are_policies_for(found.agents, found.policies, broken):
             return []
-        changed = self._catalog.replace(agents)
+        changed = self._catalog.replace(found.agents, found.packs)
+        self._project = msgspec.structs.replace(found, agents=self._project.agents)
+        if found.packs:
+            from lichen.runtime.packs.pinned import pinned  # for projects with packs only
+
+            self._catalog.prune(await pinned(self._engine))
         digests: dict[str, str] = {agent.name: agent.digest for agent in self._catalog.agents}
         gone = [agent.name for agent in now if agent.name not in digests]
         return [(name, digests.get(name, "")) for name in sorted({*changed, *gone})]

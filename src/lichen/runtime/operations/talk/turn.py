@@ -17,6 +17,7 @@ from lichen.engine.answers.replies import is_again
 from lichen.engine.engine import Engine
 from lichen.engine.intake.messages import Receipt
 from lichen.engine.journal.seat import Watch
+from lichen.engine.journal.whose import whose_session
 from lichen.runtime.access.access import ALL, Access, of_run, of_session
 from lichen.runtime.operations.valued import kind_of, so_far, tree_of, value_of
 from lichen.runtime.views.record import RecordView, record_view, sight
@@ -101,7 +102,9 @@ class Turn:
 
     def _may_be_typed(self) -> bool:
         """Whether the answer may have a type: a run without one is not looked up again once it is over."""
-        agent = self._engine.services.agents.get(self._journal.mailbox(self._session).agent, self.scope)
+        agent = self._engine.services.agents.get(
+            self._journal.mailbox(self._session).agent, self.scope, whose_session(self._journal, self._session)
+        )
         if self._wanted is not None or agent is None:
             return self._wanted is not None
         return agent.answers is not None or any(tool.spec.role == "terminal" for tool in agent.tools.values())
