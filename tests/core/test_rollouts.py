@@ -137,6 +137,7 @@ def test_what_is_noted_is_read_as_it_was_written(act: rollout.Act, shares: tuple
 def test_a_name_that_says_nothing_of_a_rollout_moves_nothing(name: str) -> None:
     found = rollout.evolve({}, name, "", at_us=1, n=0)
     assert found == {} or rollout.read(name) is not None
+    assert all(rollout.is_whole(each.shares) for each in found.values())
 
 
 @pytest.mark.req("GRE-76.3")

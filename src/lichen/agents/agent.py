@@ -143,8 +143,8 @@ class Agent:
         object.__setattr__(made, "lies_in", (pack, name or self.name))
         if (source := self.source) is not None:
 
-            def again(files: Mapping[str, bytes]) -> Agent:
-                return source.again(files).lying_in(pack, name)
+            def again(files: Mapping[str, bytes], instead: Sequence[Tool] = ()) -> Agent:
+                return source.again(files, instead).lying_in(pack, name)
 
             object.__setattr__(made, "source", source._replace(again=again))
         return made

@@ -22,6 +22,7 @@ Act = Literal["staged", "ready", "failed", "archived", "traffic", "draining", "r
 has no more of them, `rollback` that an earlier sharing is back, `recall` that open conversations follow it too."""
 
 _NAME: Final = re.compile(r"([a-z]+):([^:=,\s]{1,128}):([^:\s]*)")
+_SHARE: Final = re.compile(r"([^=]+)=([0-9]{1,5})", re.ASCII)
 
 
 class Share(NamedTuple):
@@ -86,7 +87,10 @@ def read(name: str) -> Noted | None:
         return None
     act, pack, said = found.groups()
     parts = [part for part in said.split(",") if part]
-    shares = tuple(Share(version, int(bps)) for version, is_one, bps in (p.rpartition("=") for p in parts) if is_one)
+    weighed = [_SHARE.fullmatch(part) for part in parts if "=" in part]
+    shares = tuple(Share(each[1], int(each[2])) for each in weighed if each is not None)
+    if len(shares) < len(weighed):
+        return None
     version = next((part for part in parts if "=" not in part), "")
     match act:
         case "staged" | "ready" | "failed" | "archived" if version and not shares:
