@@ -14,6 +14,7 @@ from lichen.tools.wasm.running.asked import EMPTY, Answers, link
 from lichen.tools.wasm.running.engine import engine
 from lichen.tools.wasm.running.exports import BARE, Offered, offered
 from lichen.tools.wasm.running.guest import Guest, Plan
+from lichen.tools.wasm.running.printing import Sink
 from lichen.tools.wasm.running.watch import Watch
 from lichen.tools.wasm.values.plans import planned
 
@@ -89,6 +90,5 @@ def _world(watch: Watch, variables: Mapping[str, str]) -> WasiConfig:
     """A world without files, network or arguments; what is written there is bounded."""
     config = WasiConfig()
     config.env = list(variables.items())
-    config.stdout_custom = watch.write
-    config.stderr_custom = watch.write
+    config.stdout_custom = config.stderr_custom = Sink(watch.write)
     return config
