@@ -47,6 +47,7 @@ from lichen.tools.arguments.schema import flaw
 
 CODE = "eval_invalid"
 FOLDER: Final = "evals"
+FAULTS_MAX: Final = 100
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -153,8 +154,52 @@ class Never(Record, frozen=True):
     claimed: Sequence[Claim] = ()
 
 
+FaultPoint = Literal[
+    "BeforeComponentCall", "AfterComponentCall", "BeforeToolCall", "AfterToolCall", "StateRead", "StateWrite",
+    "TemplateRender", "PackResolve", "Timeout",
+]  # fmt: skip
+FaultKind = Literal["Transient", "Permanent", "Timeout", "Trap", "BadInput"]
+
+
+class Often(Record, frozen=True, rename="pascal"):
+    """How often a fault happens: `Nth`, the time of this number alone, or `Rate`, so many times in a hundred."""
+
+    nth: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
+    rate: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
+
+
+class Fault(Record, frozen=True):
+    """Something that fails on purpose at a point of a flow, always, once, or now and then. `flow`, `node` and `tool`
+    say where alone. Source: greentic-runner, fault/mod.rs.
+    """
+
+    point: FaultPoint
+    mode: Literal["Always", "Once"] | Often = "Once"
+    error_kind: FaultKind = "Transient"
+    message: str = ""
+    flow: str = ""
+    node: str = ""
+    tool: str = ""
+
+    @property
+    def nth(self) -> int | None:
+        """Which time alone, if it is one."""
+        return self.mode.nth if isinstance(self.mode, Often) else None
+
+    @property
+    def rate(self) -> int | None:
+        """How many times in a hundred, if it is now and then."""
+        return self.mode.rate if isinstance(self.mode, Often) else None
+
+    @property
+    def told(self) -> str:
+        """What is said of it."""
+        return self.message or f"It fails on purpose ({self.point})."
+
+
 class Case(Record, frozen=True, rename={"person": "as"}):
-    """A conversation. `replies` are what the agent's model says, in order; without them it is asked itself."""
+    """A conversation. `replies` are what the agent's model says, in order; without them it is asked itself. `faults`
+    are where flows are made to fail, in an environment for development alone."""
 
     name: str
     turn: Sequence[Turn]
@@ -167,6 +212,7 @@ class Case(Record, frozen=True, rename={"person": "as"}):
     stubs: Sequence[Stub] = ()
     at_most: Most = Most()
     never: Never = Never()
+    faults: Annotated[Sequence[Fault], msgspec.Meta(max_length=FAULTS_MAX)] = ()
 
 
 class Labelled(Record, frozen=True):
@@ -202,6 +248,7 @@ class Suite(Record, frozen=True):
     times: Times = 1
     never: Never = Never()
     judge: Judge | None = None
+    faults: Annotated[Sequence[Fault], msgspec.Meta(max_length=FAULTS_MAX)] = ()
 
 
 def suite_files(root: Path) -> list[Path]:
@@ -222,6 +269,7 @@ def read(path: Path) -> Suite:
     for number, case in enumerate(suite.case):
         _check(case, f"{path}#/case/{number}", has_judge=suite.judge is not None)
     _check_patterns(suite.never, f"{path}#/never")
+    check_faults("eval_invalid", suite.faults, f"{path}#/faults")
     names = [case.name for case in suite.case]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -260,6 +308,16 @@ def _check(case: Case, place: str, *, has_judge: bool) -> None:
             raise _wrong("There is no judge to ask.", f"{place}/turn/{number}/judged", "Add [judge] with a model.")
         _check_answer(turn.answer, f"{place}/turn/{number}/answer")
     _check_patterns(case.never, f"{place}/never")
+    check_faults("eval_invalid", case.faults, f"{place}/faults")
+
+
+def check_faults(code: str, faults: Sequence[Fault], place: str) -> None:
+    """Raises Invalid with this code for one that does not say how often it happens."""
+    for number, fault in enumerate(faults):
+        if isinstance(fault.mode, Often) and (fault.nth is None) is (fault.rate is None):
+            step = 'Write "Always", "Once", { Nth = 3 } or { Rate = 20 }.'
+            message = "A fault happens at an `Nth` time, or at a `Rate`."
+            raise Invalid(message, code=code, place=f"{place}/{number}/mode", next_step=step)
 
 
 def _check_answer(answer: Answer, place: str) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.scope import SYSTEM, Scope
 from lichen.evals.checks import missed, with_expected
 from lichen.evals.document import Case, Judge, Stub, Suite, Turn
+from lichen.evals.faults import Injector, check_place, with_faults
 from lichen.evals.judge import Verdict, calibrated, judge_agent, verdict_of
 from lichen.evals.stage import on_stage
 from lichen.evals.stubs import script, stubbed
@@ -36,6 +38,8 @@ from lichen.runtime.views.story.call import Call
 from lichen.testing.worlds import World
 
 T = TypeVar("T")
+
+_WRONG: Final = ("tool_unknown", "agent_unknown", "actor_unknown", "agent_ambiguous", "not_for_development")
 
 
 class Trials:
@@ -79,17 +83,22 @@ class Trials:
     async def of(self, case: Case, number: int) -> Trial:
         """One time that the case is held."""
         try:
-            return await self._within(case.stubs, case, number + 1, lambda world: self._trial(world, case))
+            faults = (*self.suite.faults, *case.faults)
+            check_place(faults, self._project.settings, self._scope)
+            injector = Injector(faults, seed=number)
+            held = partial(self._trial, case=case, injector=injector)
+            return await self._within(case.stubs, case, number + 1, held, injector if faults else None)
         except LichenError as error:
             error.place = error.place or f"{self._path}: {case.name}"
-            if error.code in ("tool_unknown", "agent_unknown", "actor_unknown", "agent_ambiguous"):
+            if error.code in _WRONG:
                 raise
             return Trial((), Spent(), (), error=error.code)
 
-    async def _trial(self, world: World, case: Case) -> Trial:
+    async def _trial(self, world: World, case: Case, injector: Injector) -> Trial:
         target = case.agent or self._project.route(self._scope.tenant, case.channel).target
         found = await held(world, msgspec.structs.replace(case, agent=target))
         misses = list(missed(case, found, self.suite.never))
+        misses += [Miss(f"/faults/{number}", "It never came to this fault.") for number in injector.missing()]
         judged: list[Judged] = []
         before = spent_in(world)
         for number, (turn, happened) in enumerate(zip(case.turn, found.turns, strict=True)):
@@ -98,11 +107,16 @@ class Trials:
         return Trial(tuple(misses), found.spent, _lines(found), tuple(judged), judge=spent_in(world) - before)
 
     async def _within(
-        self, stubs: Sequence[Stub], case: Case | None, seed: int, work: Callable[[World], Awaitable[T]]
+        self,
+        stubs: Sequence[Stub],
+        case: Case | None,
+        seed: int,
+        work: Callable[[World], Awaitable[T]],
+        injector: Injector | None = None,
     ) -> T:
         """What `work` gives in a new world of the project, with these stubs, and scripts in the place of models."""
         judge = self.suite.judge
-        agents = stubbed(self._project.agents, stubs)
+        agents = with_faults(stubbed(self._project.agents, stubs), injector)
         judges = (judge_agent(judge),) if judge is not None else ()
         models = _scripts(self._project, self._scope, case)
         staged = msgspec.structs.replace(self._project, agents=(*agents, *judges))

@@ -48,6 +48,9 @@ def play(
     given: Annotated[
         Path | None, typer.Option("--with", help="What tools and agents give, by name, as JSON.", metavar="FILE")
     ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(help="What fails on purpose: JSON, as greentic-runner has it.", metavar="FILE")
+    ] = None,
     trace: Annotated[Path | None, typer.Option(help="Write a trace of it here.", metavar="FILE")] = None,
     contents: Contents = False,
     picture: Annotated[
@@ -64,12 +67,14 @@ def play(
 
     The exit code is 0 when it came to an end, 1 when it failed, 3 when it waits for something that nobody says.
     """
-    from lichen.evals.plays.playing import played, read_answers, read_stubs
+    from lichen.evals.plays.playing import played, read_answers, read_faults, read_stubs, with_failures
 
     screen = Screen(as_json=as_json)
     is_asked = sys.stdin.isatty() and screen.is_terminal
     stubs = () if given is None else read_stubs(given)
-    staged = _staged(path, stubs, alone=alone, asks=_ask if is_asked else None)
+    failing, fault_seed = ((), 0) if faults is None else read_faults(faults)
+    whole = _staged(path, stubs, alone=alone, asks=_ask if is_asked else None)
+    staged, injector = with_failures(whole, failing, seed=fault_seed)
     turns = iter(() if answers is None else read_answers(answers))
     started = _json(input_json) if input_json else None
 
@@ -79,6 +84,8 @@ def play(
             await table.play(input or ("" if input_json else HELLO), started, turns)
             if trace is not None:
                 trace.write_bytes(playing.trace(contents=contents).encoded())
+            for number in injector.missing():
+                note(f"It never came to fault {number + 1}, at {failing[number].point}.")
             return table.tell(picture)
 
     raise typer.Exit(asyncio.run(go()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -14,7 +14,8 @@ from lichen.core.reading.misfits import misfit
 from lichen.core.words.errors import Denied, Invalid, NotFound
 from lichen.core.words.ids import RunId
 from lichen.core.words.scope import SYSTEM, Scope
-from lichen.evals.document import Case, Stub, Turn
+from lichen.evals.document import FAULTS_MAX, Case, Fault, Stub, Turn, check_faults
+from lichen.evals.faults import Injector, with_faults
 from lichen.evals.plays.standins import TENANT, alone
 from lichen.evals.stage import on_stage
 from lichen.evals.stubs import Ask, stubbed
@@ -26,8 +27,6 @@ from lichen.flows.walk.trail import Visited
 from lichen.runtime.project.project import Project
 from lichen.runtime.views.wait import WaitView
 from lichen.testing.worlds import Talk, World
-
-T = TypeVar("T")
 
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 TURNS_MAX: Final = 1_000
@@ -144,6 +143,14 @@ def staged_alone(path: Path, *, stubs: Sequence[Stub] = (), asks: Ask | None = N
     return Staged(staged, Scope(TENANT, "dev"), agent, live=False)
 
 
+def with_failures(staged: Staged, faults: Sequence[Fault], *, seed: int) -> tuple[Staged, Injector]:
+    """The same flow, which fails at these points, and what happened of that."""
+    injector = Injector(faults, seed=seed)
+    agents = with_faults(staged.project.agents, injector) if faults else staged.project.agents
+    project = msgspec.structs.replace(staged.project, agents=agents)
+    return msgspec.structs.replace(staged, project=project), injector
+
+
 def staged_in(project: Project, path: Path, *, stubs: Sequence[Stub] = ()) -> Staged | None:
     """A flow in its project, with the tools there but where a stub says otherwise; None where it is no flow of that.
 
@@ -179,6 +186,13 @@ async def played(staged: Staged, *, seed: int = 1) -> AsyncGenerator[Play]:
 # -- files -------------------------------------------------------------------------------------------------------
 
 
+class _Failing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Faults with the seed of those that have a rate."""
+
+    faults: Annotated[list[Fault], msgspec.Meta(max_length=FAULTS_MAX)]
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**32)] = 0
+
+
 class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a tool gives, for some arguments or for any."""
 
@@ -193,7 +207,7 @@ def read_answers(path: Path) -> tuple[Turn, ...]:
 
     Raises NotFound (`file_missing`), Invalid (`answers_invalid`).
     """
-    turns = _read_file_of("answers_invalid", path, list[str | Turn])
+    turns: list[str | Turn] = _read_file_of("answers_invalid", path, list[str | Turn])
     if len(turns) > TURNS_MAX:
         raise _ill_written("answers_invalid", f"There are more than {TURNS_MAX} answers.", str(path))
     for number, turn in enumerate(turns):
@@ -210,7 +224,7 @@ def read_stubs(path: Path) -> tuple[Stub, ...]:
 
     Raises NotFound (`file_missing`), Invalid (`stubs_invalid`).
     """
-    named = _read_file_of("stubs_invalid", path, dict[str, _Said | list[_Said]])
+    named: dict[str, _Said | list[_Said]] = _read_file_of("stubs_invalid", path, dict[str, _Said | list[_Said]])
     if len(named) > TURNS_MAX:
         raise _ill_written("stubs_invalid", f"There are more than {TURNS_MAX} names.", str(path))
     listed = {name: each if isinstance(each, list) else [each] for name, each in named.items()}
@@ -219,7 +233,20 @@ def read_stubs(path: Path) -> tuple[Stub, ...]:
     )
 
 
-def _read_file_of(code: str, path: Path, kind: type[T]) -> T:
+def read_faults(path: Path) -> tuple[tuple[Fault, ...], int]:
+    """Faults, a JSON list of them or an object with `faults` and a `seed`, and the seed.
+
+    Raises NotFound (`file_missing`), Invalid (`faults_invalid`).
+    """
+    found: _Failing | list[Fault] = _read_file_of("faults_invalid", path, _Failing | list[Fault])
+    failing = found if isinstance(found, _Failing) else _Failing(found)
+    if len(failing.faults) > FAULTS_MAX:
+        raise _ill_written("faults_invalid", f"There are more than {FAULTS_MAX} faults.", str(path))
+    check_faults("faults_invalid", failing.faults, f"{path}#" if isinstance(found, list) else f"{path}#/faults")
+    return tuple(failing.faults), failing.seed
+
+
+def _read_file_of(code: str, path: Path, kind: Any) -> Any:
     try:
         with path.open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -11,8 +12,10 @@ from lichen.core.ports.plan import Plan, PlanInput, PlannerKind
 from lichen.core.speech.wording import Greeting
 from lichen.core.words.errors import Invalid
 from lichen.flows.ir import Flow
+from lichen.flows.nodes.call import MCP
 from lichen.flows.syntax.naming import folder_of
 from lichen.flows.walk.compiled import ReadyFlow, invalid, ready
+from lichen.flows.walk.meddling import Meddler
 from lichen.flows.walk.walker import Walk
 from lichen.flows.walk.watching import Watcher
 
@@ -52,6 +55,7 @@ class FlowPlanner:
             self._check(prepared)
         self._tools = {tool: tool for tool in self.tools} | self._agents
         self.digest = self._digested()
+        self._meddler: Meddler | None = None
 
     @property
     def tools(self) -> tuple[str, ...]:
@@ -70,11 +74,27 @@ class FlowPlanner:
 
     async def plan(self, input: PlanInput) -> Plan:
         """A call, a wait, the answer, or a failure with its code. Never raises for what somebody said or returned."""
-        return Walk(self._ready, self.flow.id, self._tools, input, self._paths).plan()
+        return self.watched(input, None)
 
-    def watched(self, input: PlanInput, watcher: Watcher) -> Plan:
+    def watched(self, input: PlanInput, watcher: Watcher | None) -> Plan:
         """The same plan, while somebody looks on."""
-        return Walk(self._ready, self.flow.id, self._tools, input, self._paths, watcher).plan()
+        meddling = None if self._meddler is None else self._meddler.within(input.run)
+        return Walk(self._ready, self.flow.id, self._tools, input, self._paths, watcher, meddling).plan()
+
+    def meddled(self, meddler: Meddler) -> FlowPlanner:
+        """The same planner, while somebody makes points of its plans fail: for tests."""
+        made = copy.copy(self)
+        made._meddler = meddler
+        return made
+
+    def callers(self) -> Mapping[str, Mapping[str, bool]]:
+        """The nodes that call each tool, and whether they call it as one of a server."""
+        found: dict[str, dict[str, bool]] = {}
+        for one in self._ready.values():
+            for node in one.nodes.values():
+                if node.kind.target == "tool":
+                    found.setdefault(node.target, {})[node.node.id] = node.kind is MCP
+        return found
 
     def _check(self, prepared: ReadyFlow) -> None:
         known: Mapping[str, Iterable[str]] = {"flow": self.flows, "agent": self._agents}

@@ -39,6 +39,7 @@ from lichen.flows.text.rendering import RenderError
 from lichen.flows.walk import routing
 from lichen.flows.walk.compiled import Ready, ReadyFlow
 from lichen.flows.walk.entry import body_of, entry_of, said
+from lichen.flows.walk.meddling import Meddling, Point
 from lichen.flows.walk.position import Position
 from lichen.flows.walk.strands import Above, Strands
 from lichen.flows.walk.transcript import Transcript, code_of
@@ -51,6 +52,7 @@ COMPONENT: Final = "component"  # the tag of tools that are components
 JUMPS_MAX: Final = 3  # `flow.goto` of one plan, as upstream
 PARKED_MAX: Final = 16  # messages in a row that fit no route
 SAYS_MAX: Final = 100  # messages of one plan
+AT_ONCE_S: Final = 0.001
 
 
 class Pause(Enum):
@@ -77,11 +79,12 @@ class Walk:
         input: PlanInput,
         paths: Mapping[str, tuple[str, str]],
         watcher: Watcher | None = None,
+        meddling: Meddling | None = None,
     ) -> None:
         self._input = input
         self._transcript = Transcript()
         self._position = Position(flows, input, self._miss, paths)
-        self._watcher = watcher
+        self._watcher, self._meddling = watcher, meddling
         self._strands = Strands(input)
         self._ready: deque[tuple[Strand, Above, Callable[[], Move]]] = deque()
         self._root = root
@@ -178,7 +181,8 @@ class Walk:
     def _begin_with(self, entry: dict[str, Any]) -> None:
         self._position.begin()
         trunk = self._position.progress.trunk
-        self._ready.append((trunk, (), lambda: self._position.enter(self._root, entry)))
+        failed = self._meddled("PackResolve", self._root, "")
+        self._ready.append((trunk, (), lambda: failed or self._position.enter(self._root, entry)))
 
     def _wake(self, id: str, came: CallResult | WaitAnswer) -> None:
         """The strand that waits for this goes on with it. What nobody waits for any more is left."""
@@ -236,6 +240,8 @@ class Walk:
             return Done(None, status="skipped")
         if not self._position.may_enter(frame.flow, frame.at):
             return forbidden()
+        if (failed := self._meddled("TemplateRender", frame.flow, frame.at)) is not None:
+            return failed
         try:
             visit = self._position.visited(frame, ready)
             if self._watcher is not None:
@@ -243,6 +249,9 @@ class Walk:
             return ready.kind.begin(visit)
         except RenderError as error:
             return Failed(error.code, error.message)
+
+    def _meddled(self, point: Point, flow: str, node: str) -> Failed | None:
+        return None if self._meddling is None else self._meddling(point, flow, node)
 
     def _miss(self, frame: Frame, path: str) -> None:
         self._transcript.miss(frame, path)
@@ -290,7 +299,7 @@ class Walk:
     def _called(self, frame: Frame, flow: str, entry: dict[str, Any]) -> Failed | None:
         """A frame for the flow that a node calls, due when the node's time is over."""
         ready = self._position.ready(frame)
-        failed = self._position.enter(flow, entry)
+        failed = self._meddled("PackResolve", flow, frame.at) or self._position.enter(flow, entry)
         if failed is None and ready is not None and ready.node.timeout_s is not None:
             self._position.frames[-1].due_us = self._input.run.now_us + int(ready.node.timeout_s * 1e6)
         return failed
@@ -308,9 +317,11 @@ class Walk:
         return PAUSE
 
     def _ask(self, request: WaitRequest) -> Pause:
-        if request.kind != "timer":
-            self._position.fix()
         position = self._position
+        if request.kind != "timer":
+            position.fix()
+            if self._meddled("Timeout", position.frames[-1].flow, position.frames[-1].at) is not None:
+                request = msgspec.structs.replace(request, expires_s=AT_ONCE_S)
         self._strands.ask(position.progress, position.strand, wait_of(position, request))
         return PAUSE
 
@@ -322,6 +333,8 @@ class Walk:
         self._transcript.note(frame, "ok")
         self._seen(frame, Output())
         if jump.flow and jump.flow != frame.flow:
+            if (failed := self._meddled("PackResolve", jump.flow, frame.at)) is not None:
+                return failed
             return self._position.replace(frame, jump.flow, _entry(jump.entry), jump.node)
         flow = self._position.flows[frame.flow]
         node = jump.node or flow.flow.start
