@@ -13,6 +13,7 @@ from lichen.core.words.ids import RunId
 from lichen.core.words.scope import Service
 from lichen.flows.trace.replaying import replayed
 from lichen.flows.walk.planner import FlowPlanner
+from tests.runtime.test_access_rules import ACME, Shop, said
 from tests.runtime.test_redaction import OPS, SCOPE, opened
 
 AFTER = '{vault.use: {text: "{{node.a.pin}} and {{node.a.open}}"}}'
@@ -69,3 +70,19 @@ async def test_a_run_of_no_flow_and_one_of_a_flow_that_is_gone_have_no_trace(tmp
         with pytest.raises(Conflict) as gone:
             runtime.runs.trace(SCOPE, run, OPS)
     assert gone.value.code == "trace_version_gone"
+
+
+@pytest.mark.req("GRE-78.5")
+@pytest.mark.parametrize("rule", ["desk/pay = forbidden", "desk/pay/done = forbidden", "desk/main/inner = forbidden"])
+async def test_a_run_that_rules_of_access_stopped_has_a_trace_which_can_be_replayed(tmp_path: Path, rule: str) -> None:
+    shop = Shop(tmp_path)
+    shop.write("acme.gmap", f"_ = public\n{rule}\n")
+    async with shop.runtime() as runtime:
+        await said(runtime, "desk.main")
+        (run,) = runtime.runs.list(ACME, OPS)
+        trace = runtime.runs.trace(ACME, run.id, OPS, contents=True)
+        (agent,) = (each for each in runtime.hosted if each.name == "desk.main")
+    codes = [(step.node_id, step.error.code) for step in trace.steps if step.error is not None]
+    assert ("inner", "access_forbidden") in codes
+    assert isinstance(agent.planner, FlowPlanner)
+    assert replayed(trace, agent.planner).is_same

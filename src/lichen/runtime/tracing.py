@@ -33,7 +33,7 @@ def recorded_run(services: Services, journal: Journal, run: RunId) -> tuple[Flow
     planner: FlowPlanner | None = None
     first: PlanInput | None = None
     plans: list[Asked] = []
-    notes: list[str] = []
+    noted: list[list[str]] = []
     for record in journal.log.records(run_stream(run)):
         control = record.control
         if isinstance(control, e.Planned) and not control.error and state.wants_plan(control.step, control.attempt):
@@ -42,8 +42,8 @@ def recorded_run(services: Services, journal: Journal, run: RunId) -> tuple[Flow
             asked = plan_input(Act(services, Past(journal, state), state), agent, now_us=record.ts_us, model=no_model)
             first = first or asked
             contents = journal.log.contents(record.stream, record.n)
+            noted.append(msgspec.json.decode(contents.get("notes", b"[]"), type=list[str]))
             plans.append(_asked(asked, control, hide))
-            notes += msgspec.json.decode(contents.get("notes", b"[]"), type=list[str])
         state = evolve(state, record.event)
     if planner is None or first is None:
         raise _no_flow()
@@ -53,10 +53,13 @@ def recorded_run(services: Services, journal: Journal, run: RunId) -> tuple[Flow
         nodes=node_digests(planner.flows.values()),
         run=first.run,
         effects={spec.name: spec.effects for spec in first.tools},
-        plans=tuple(plans),
+        plans=tuple(
+            msgspec.structs.replace(asked, forbidden=forbidden)
+            for asked, forbidden in zip(plans, planner.refused(noted), strict=True)
+        ),
     )
     again = walked(planner, recorded)
-    if [hide(note) for plan in again.plans for note in plan.notes] != [hide(note) for note in notes]:
+    if [hide(note) for plan in again.plans for note in plan.notes] != [hide(note) for notes in noted for note in notes]:
         step = "Trace a run in which no hidden value decides where it goes."
         message = "Walked again, the flow takes another way than the run did."
         raise Conflict(message, code="trace_diverged", next_step=step)

@@ -71,7 +71,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Asked(Part, frozen=True):
-    """What the planner was asked once, and how many `calls` and `waits` it asked for then."""
+    """What the planner was asked once, and how many `calls` and `waits` it asked for then. `forbidden` are flows and
+    nodes that rules of access did not let it come to, each as `flow/node`."""
 
     reason: PlanReason
     step: int
@@ -85,6 +86,7 @@ class Asked(Part, frozen=True):
     waits_made: int = 0
     calls: int = 0
     waits: int = 0
+    forbidden: tuple[str, ...] = ()
 
 
 class Recorded(Part, frozen=True):

@@ -55,6 +55,7 @@ def _input(run: RunContext, asked: Asked, tools: Sequence[ToolSpec], state: byte
         history=_no_history,
         calls_made=asked.calls_made,
         waits_made=asked.waits_made,
+        may_enter=lambda name, pack, flow, node: f"{name}/{node}" not in asked.forbidden,
     )
 
 

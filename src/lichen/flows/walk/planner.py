@@ -13,9 +13,11 @@ from lichen.core.speech.wording import Greeting
 from lichen.core.words.errors import Invalid
 from lichen.flows.ir import Flow
 from lichen.flows.nodes.call import MCP
+from lichen.flows.nodes.steps import forbidden
 from lichen.flows.syntax.naming import folder_of
 from lichen.flows.walk.compiled import ReadyFlow, invalid, ready
 from lichen.flows.walk.meddling import Meddler
+from lichen.flows.walk.trail import Visited, taken
 from lichen.flows.walk.walker import Walk
 from lichen.flows.walk.watching import Watcher
 
@@ -86,6 +88,25 @@ class FlowPlanner:
         made = copy.copy(self)
         made._meddler = meddler
         return made
+
+    def refused(self, plans: Iterable[Iterable[str]]) -> list[tuple[str, ...]]:
+        """The flows and nodes that rules of access did not let each of a run's plans come to, by their notes: each as
+        `flow/node`."""
+        last: dict[tuple[str, str], str] = {}
+        found: list[tuple[str, ...]] = []
+        for notes in plans:
+            before: Visited | None = None
+            refused: list[str] = []
+            for visit in taken(notes):
+                if visit.outcome == f"error:{forbidden().code}":
+                    at = visit.flow, visit.node
+                    if last.get(at) not in ("calls", "forks", "waits"):
+                        refused.append("/".join(at))
+                    elif before == visit._replace(outcome="calls"):  # else it is what was called that was refused
+                        refused.append(f"{self._ready[visit.flow].nodes[visit.node].target}/")
+                last[visit.flow, visit.node], before = visit.outcome, visit
+            found.append(tuple(refused))
+        return found
 
     def callers(self) -> Mapping[str, Mapping[str, bool]]:
         """The nodes that call each tool, and whether they call it as one of a server."""
