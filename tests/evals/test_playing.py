@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from lichen.cli.trying.flow import app
+from lichen.cli.trying.playing import play
 from lichen.core.words.errors import LichenError
 from lichen.evals.document import Stub
 from lichen.evals.plays.playing import played, staged_alone
@@ -194,3 +198,37 @@ def test_without_an_environment_for_development_nothing_real_is_called(project: 
     ended = run("run", "flows/order.ygtc")
     assert isinstance(ended.exception, LichenError)
     assert ended.exception.code == "not_for_development"
+
+
+class Terminal(io.StringIO):
+    """A terminal that nobody sees."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.req("GRE-78.6")
+def test_in_a_terminal_somebody_answers_decides_and_says_what_tools_give(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, asked = Terminal(), list[str]()
+    lines = iter(["1042", "no JSON", '{"status": "shipped"}', '"On its way."', "y"])
+
+    def typed(prompt: str) -> str:
+        asked.append(prompt)
+        return next(lines)
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(sys, "stdout", seen)
+    monkeypatch.setattr("builtins.input", typed)
+    with pytest.raises(typer.Exit) as ended:
+        play(pack / "order.ygtc")
+    assert ended.value.exit_code == 0
+    assert "On its way. Bye." in seen.getvalue()
+    assert [prompt.partition(" ")[0] for prompt in asked] == [
+        "you",
+        "pack.lookup",
+        "pack.lookup",
+        "shop.writer",
+        "lead",
+    ]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lichen.evals.trial import Happened
     from lichen.flows.trace.document import Trace
     from lichen.flows.trace.replaying import Replayed
+    from lichen.flows.walk.planner import FlowPlanner
+    from lichen.runtime.project.project import Project
 
 HELLO: Final = "Hello"  # what is said first where nothing else is
 EXITS: Final = {"completed": 0, "failed": 1, "cancelled": 1, "refused": 1}
@@ -94,17 +96,26 @@ def play(
 def _staged(path: Path, stubs: Sequence[Stub], *, alone: bool, asks: Any) -> Staged:
     """The flow in the project around it, or by itself where no project hosts it."""
     from lichen.evals.plays.playing import staged_alone, staged_in
+
+    project = None if alone else _project(path)
+    if project is not None:
+        found = staged_in(project, path, stubs=stubs)
+        if found is not None:
+            return found
+        note(f"The project in {project.settings.root} does not host {path}, so it is played by itself.")
+    return staged_alone(path, stubs=stubs, asks=asks)
+
+
+def _project(path: Path) -> Project | None:
+    """The project around a file, if there is one. Raises what loading it raises."""
     from lichen.runtime.project.loading import load
     from lichen.settings import FILE
 
-    file = None if alone or not path.is_file() else nearest(path.resolve().parent, FILE)
-    if file is not None:
-        check_trust(file, os.environ)
-        found = staged_in(load(file, environ=os.environ), path, stubs=stubs)
-        if found is not None:
-            return found
-        note(f"{file} does not host {path}, so it is played by itself.")
-    return staged_alone(path, stubs=stubs, asks=asks)
+    file = nearest(path.resolve().parent, FILE) if path.is_file() else None
+    if file is None:
+        return None
+    check_trust(file, os.environ)
+    return load(file, environ=os.environ)
 
 
 class _Table:
@@ -248,12 +259,24 @@ def replay(
 
     trace = read_trace(path)
     file = flow or _flow_of(trace, path)
-    found = replayed(trace, _staged(file, (), alone=False, asks=None).planner)
+    found = replayed(trace, _planner(file))
     screen = Screen(as_json=as_json)
     if not screen.data({**msgspec.to_builtins(found), "is_same": found.is_same}):
         _told(screen, found)
     if not found.is_same:
         raise typer.Exit(1)
+
+
+def _planner(path: Path) -> FlowPlanner:
+    """What walks the flow of a file: as its project hosts it, else by itself. Nothing of it is called."""
+    from lichen.evals.plays.playing import agent_of, staged_alone
+    from lichen.flows.walk.planner import FlowPlanner
+
+    project = _project(path)
+    agent = None if project is None else agent_of(project, path)
+    if agent is not None and isinstance(agent.planner, FlowPlanner):
+        return agent.planner
+    return staged_alone(path).planner
 
 
 def _flow_of(trace: Trace, path: Path) -> Path:

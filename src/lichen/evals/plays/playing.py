@@ -156,9 +156,7 @@ def staged_in(project: Project, path: Path, *, stubs: Sequence[Stub] = ()) -> St
 
     Raises Denied (`not_for_development`) where the project has no environment for development.
     """
-    root = project.settings.root
-    found = (agent for agent in project.agents if isinstance(agent.planner, FlowPlanner))
-    agent = next((each for each in found if (root / _path_of(each)).resolve() == path.resolve()), None)
+    agent = agent_of(project, path)
     if agent is None:
         return None
     scopes = [Scope(name, env) for name, each in project.settings.tenants.items() for env in each.development]
@@ -167,6 +165,13 @@ def staged_in(project: Project, path: Path, *, stubs: Sequence[Stub] = ()) -> St
         raise Denied("No environment here is for development.", code="not_for_development", next_step=step)
     staged = msgspec.structs.replace(project, agents=stubbed(project.agents, stubs))
     return Staged(staged, scopes[0], agent, live=True)
+
+
+def agent_of(project: Project, path: Path) -> Agent | None:
+    """The agent that is the flow of a file; None where the project hosts none of that."""
+    root = project.settings.root
+    found = (agent for agent in project.agents if isinstance(agent.planner, FlowPlanner))
+    return next((each for each in found if (root / _path_of(each)).resolve() == path.resolve()), None)
 
 
 def _path_of(agent: Agent) -> str:
