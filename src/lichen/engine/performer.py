@@ -134,8 +134,12 @@ class Performer:
             _log.warning("the late end of %s of %s: %s", begun.id, run, error.code)
 
     async def _let_go(self, journal: Journal, stream: StreamId, call: CallId) -> bool:
-        """Whether the cancelled executor of a call is gone, so that a probe's `did not happen` can be believed."""
+        """Whether the executor of a call is gone that was cancelled, or was of a process before this one, so that a
+        probe's `did not happen` can be believed."""
         key = (journal.scope, stream.id, call)
+        begun = journal.run(RunId(stream.id)).calls.get(call)
+        if begun is not None and not begun.doubt and not self.services.owning.is_alone():
+            return False
         while (executor := self._closing.get(key)) is not None and not executor.done():
             await asyncio.wait([executor], timeout=self.services.options.closing_grace_s)
             if not executor.done():

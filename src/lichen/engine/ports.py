@@ -162,6 +162,31 @@ def traits_of(channel: Channel | None, scope: Scope) -> Traits:
     return channel.traits(scope) if isinstance(channel, Stated) else Traits()
 
 
+class Owning(Protocol):
+    """Whether this process alone acts for its logs."""
+
+    def is_ours(self) -> bool:
+        """Whether no other process can be acting for them by now. Asked at the last moment before an effect."""
+        ...
+
+    def is_alone(self) -> bool:
+        """Whether none of those that acted for them before can be doing anything still, so that what did not happen yet
+        never will."""
+        ...
+
+
+class Alone:
+    """Where no other process can be."""
+
+    def is_ours(self) -> bool:
+        """It is."""
+        return True
+
+    def is_alone(self) -> bool:
+        """It is."""
+        return True
+
+
 class NoSecrets:
     """Where nobody keeps any."""
 
@@ -246,3 +271,4 @@ class Services(msgspec.Struct, frozen=True):
     patience_s: float = PATIENCE_S  # of a customer, with models that fail
     held: HeldReplies = msgspec.field(default_factory=HeldReplies)
     keeps_requests: bool = True  # what models were sent, sealed in the log
+    owning: Owning = Alone()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from socket import gethostname
+from typing import Self, cast
 
 import msgspec
 
@@ -23,9 +25,9 @@ from lichen.log.proof.checkpoint import parse_and_verify
 from lichen.log.proof.tree import Frontier
 from lichen.log.records.record import decode
 from lichen.log.sqlite.store import SqliteStore
-from lichen.log.store.port import LeaseLost, Store
+from lichen.log.store.port import Claim, Claimable, LeaseLost, Store
 from lichen.log.store.selection import rows
-from lichen.log.store.tables import CORE, FRONTIERS, HEADS, LOGS, RECORDS
+from lichen.log.store.tables import CORE, FRONTIERS, HEADS, LOGS, RECORDS, Table
 from lichen.log.views.recorded import recorded_erasures
 from lichen.log.views.refolding import refolded
 from lichen.log.write.commits import Bounds, Commits
@@ -76,8 +78,14 @@ class Volume:
         self._version = version("lichen")
         self.commits = 0  # barriers so far: each is one fsync
         self._lock = options.lock or DirectoryLock(home, socket=options.socket)
+        self._loop, self._claim = asyncio.get_running_loop(), cast("Claim | None", None)
         try:
-            store = _prepared(options.store(home), options.projections)
+            store = options.store(home)
+            lacking = _lacking(store, options.projections)
+            if isinstance(store, Claimable):
+                self._claim = store.claim(f"{gethostname()}/{os.getpid()}/{self._boot}", self._is_lost)
+            if lacking:
+                _remake(store, lacking, options.projections)
             self._shared = Shared(
                 keyring=keyring,
                 store=store,
@@ -98,7 +106,7 @@ class Volume:
             self._writer = options.writer(commits, self._on_commit, self._on_failure)
             self._shared.start(self._writer)
         except BaseException:
-            self._lock.release()
+            self._let_go()
             raise
 
     @classmethod
@@ -149,6 +157,15 @@ class Volume:
         """Whether a commit failed and nothing is accepted until `recover`."""
         return self._shared.failure is not None
 
+    def is_ours(self) -> bool:
+        """Whether no other process can write to these logs by now. A commit is refused if one does; what is done to
+        the world is not, so it is asked before."""
+        return self._claim is None or self._claim.stands()
+
+    def is_alone(self) -> bool:
+        """Whether no process that wrote to these logs before can be doing anything still."""
+        return self._claim is None or self._claim.is_first()
+
     @property
     def latest_us(self) -> int:
         """When the newest record of any log was written, 0 before the first."""
@@ -185,6 +202,8 @@ class Volume:
         try:
             await self._writer.recover()
         except Exception as error:
+            if isinstance(error, LeaseLost):
+                self._shared.failure = as_new(error)  # it will not come back, whatever failed first
             raise as_new(self._shared.failure) from error
         self._shared.last_pos = self._shared.load_pos()
         self._numbers = self._load_numbers()
@@ -215,7 +234,13 @@ class Volume:
             self._shared.gathering.hand_over()
             await self._writer.stop()
             self._shared.reading.close()
-            self._lock.release()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Lets the next process in."""
+        if self._claim is not None:
+            self._claim.close()
+        self._lock.release()
 
     def _on_commit(self, batch: list[Entry]) -> None:
         self.commits += 1
@@ -227,6 +252,11 @@ class Volume:
         for log in self._logs.values():
             log.fail()
         self._failed.set()
+
+    def _is_lost(self) -> None:
+        """Another process has the store; told on any thread."""
+        with suppress(RuntimeError):  # the loop is gone
+            self._loop.call_soon_threadsafe(self._on_failure, LeaseLost())
 
     # -- loading -------------------------------------------------------------------------------------------------
 
@@ -280,14 +310,17 @@ def rolled_back(id: LogId, found: int, remembered: int) -> Corrupt:
     )
 
 
-def _prepared(store: Store, projections: tuple[AnyProjection, ...]) -> Store:
-    """The store, with every view: those that it lacks are made anew from its records."""
+def _lacking(store: Store, projections: tuple[AnyProjection, ...]) -> tuple[Table, ...]:
+    """The views that a store lacks, which is made if it is new. Raises Corrupt for one that lost what no view is."""
     lacking = store.prepare((*CORE, *tables_of(projections)))
     lost = next((table for table in lacking if table in CORE), None)
     if lost is not None:
         raise Corrupt(f"The volume has lost its table {lost.name}.")
-    if lacking:
-        remade = [each for each in projections if not set(each.tables).isdisjoint(lacking)]
-        with closing(store.read()) as reading:
-            store.remake(lacking, (op for op in refolded(reading, remade) if op[0] in lacking))
-    return store
+    return lacking
+
+
+def _remake(store: Store, lacking: tuple[Table, ...], projections: tuple[AnyProjection, ...]) -> None:
+    """Makes views anew from the records."""
+    remade = [each for each in projections if not set(each.tables).isdisjoint(lacking)]
+    with closing(store.read()) as reading:
+        store.remake(lacking, (op for op in refolded(reading, remade) if op[0] in lacking))

@@ -270,6 +270,7 @@ class Wiring:
             tags=(lambda model: ()) if settings is None else settings.models.tags_of,
             keeps_requests=settings is None or settings.models.keep_requests,
             reach=self.ways.reach,
+            owning=self.volume,
         )
 
     def _states(self, journal_of: JournalOf) -> States:

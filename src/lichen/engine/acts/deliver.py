@@ -16,6 +16,7 @@ from lichen.core.words.content import RETENTION, Content
 from lichen.core.words.errors import ContentErased, LichenError
 from lichen.core.words.ids import MessageId, root_run, run_stream
 from lichen.engine.act import SessionAct
+from lichen.engine.acts.owned import owned
 from lichen.engine.answers.expected import Expected
 from lichen.engine.answers.steps import replies_to, steps_of
 from lichen.engine.pace.held import Held
@@ -33,6 +34,7 @@ async def deliver(act: SessionAct, message: MessageId) -> None:
     out = act.mailbox.outbox[message]
     act.note(e.Draft(e.DeliveryAttempted(message, out.attempt)))
     await act.journal.durable(session=act.mailbox.id)
+    await owned(act.services)
     faults.hit("deliver.before")
     delivery = await _send(act, out)
     faults.hit("deliver.after")

@@ -14,6 +14,7 @@ from lichen.core.words.errors import LichenError
 from lichen.core.words.ids import CallId
 from lichen.engine.act import Act, CallAct
 from lichen.engine.acts.child import start_child
+from lichen.engine.acts.owned import owned
 from lichen.engine.acts.places import placed
 from lichen.engine.acts.secrets import SecretRefused, handed, refuse
 from lichen.engine.asks.beside import Asks
@@ -77,6 +78,7 @@ async def _is_begun(act: CallAct, used: moves.Drafts) -> bool:
         act.note(*used)
     await act.journal.durable(run=act.state.id, session=act.state.session)
     await act.services.turns.turn(act.journal.scope.tenant)
+    await owned(act.services)
     return act.look_again() is not None and not _is_stopped(act) and not _is_overtaken(act)
 
 

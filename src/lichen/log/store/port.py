@@ -5,8 +5,8 @@ Whoever writes an adapter has its test subclass `StoreConformance` of `lichen.te
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from lichen.core.words.errors import Unavailable
 from lichen.log.store.selection import Rows
@@ -112,4 +112,34 @@ class Store(Protocol):
 
     def write(self) -> Writing:
         """The writer. The one before it must have been closed."""
+        ...
+
+
+class Claim(Protocol):
+    """The sole right to write to a store. Whoever takes it next is told from this holder by the store itself, which
+    refuses what comes from one that has lost it."""
+
+    def stands(self) -> bool:
+        """Whether nobody else can have it yet. It costs nothing, so it is asked at the last moment before an effect."""
+        ...
+
+    def is_first(self) -> bool:
+        """Whether every process that had it before is known to be gone, so that none of them acts any more."""
+        ...
+
+    def close(self) -> None:
+        """Lets the next one in."""
+        ...
+
+
+@runtime_checkable
+class Claimable(Store, Protocol):
+    """A store that several processes reach, of which one at a time may write."""
+
+    def claim(self, holder: str, lost: Callable[[], None], /) -> Claim:
+        """The right, from now on; batches of a writer that is made later are put under it. `holder` says to people who
+        it is. `lost` is called, on any thread, when another process has it.
+
+        Raises Unavailable (`store_in_use`) while another process has it.
+        """
         ...
