@@ -95,7 +95,7 @@ pictures: dev
 
 lock: dev
 	$(LOCK) pyproject.toml --extra fast --group build -o requirements.lock
-	$(LOCK) pyproject.toml --extra fast --extra models --extra mcp --extra openapi --extra dns --extra cage --extra own --extra vault --extra aws-secrets --extra azure-secrets --extra gcp-secrets --extra redis --extra nats --extra components --extra registries --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra fast --extra models --extra mcp --extra openapi --extra dns --extra cage --extra own --extra vault --extra aws-secrets --extra azure-secrets --extra gcp-secrets --extra postgres --extra redis --extra nats --extra components --extra registries --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group model -o requirements-model.lock
 	$(LOCK) --group docs -o requirements-docs.lock
 	$(LOCK) bench/requirements.in -o bench/requirements.lock

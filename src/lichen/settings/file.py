@@ -191,6 +191,15 @@ class StateTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     url: Annotated[str, msgspec.Meta(pattern="^env:[A-Z][A-Z0-9_]{0,127}$")] = "env:REDIS_URL"
 
 
+class StoreTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the logs lie: in a file of the data directory, or in a schema of a Postgres at the address in a variable.
+    Keys lie in the data directory all the same."""
+
+    kind: Literal["sqlite", "postgres"] = "sqlite"
+    url: Annotated[str, msgspec.Meta(pattern="^env:[A-Z][A-Z0-9_]{0,127}$")] = "env:DATABASE_URL"
+    schema: Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,47}\Z")] = "lichen"
+
+
 class BusTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What joins gateway, runner and egress where they are processes of their own: a NATS server with JetStream, at the
     address in a variable. `lichen serve` as one process needs none."""
@@ -217,6 +226,7 @@ class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     issuer: tuple[IssuerTable, ...] = ()
     secrets: Stores = Stores()
     state: StateTable = StateTable()
+    store: StoreTable = StoreTable()
     bus: BusTable | None = None
     packs: PacksTable = PacksTable()
 
@@ -244,6 +254,7 @@ class Settings(msgspec.Struct, frozen=True):
     stores: Stores = Stores()
     keyed: Mapping[str, Mapping[str, str]] = {}
     state: StateTable = StateTable()
+    store: StoreTable = StoreTable()
     bus: BusTable | None = None
     packs: PacksTable = PacksTable()
     issuers: tuple[IssuerTable, ...] = ()

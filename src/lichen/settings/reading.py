@@ -95,6 +95,7 @@ def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
         agentpin=file.agentpin,
         stores=file.secrets,
         state=file.state,
+        store=file.store,
         bus=file.bus,
         packs=file.packs,
         issuers=file.issuer,

@@ -11,7 +11,7 @@ import typer
 from lichen.cli.commands.keys import Kind
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.show.moments import moment, position
-from lichen.cli.volumes import backup, proof
+from lichen.cli.volumes import backup, moving, proof
 from lichen.core.words.errors import Conflict, Invalid
 
 app = typer.Typer(name="log", help="Read the log, prove it, take it away, back it up.", no_args_is_help=True)
@@ -22,6 +22,7 @@ app.command("verify")(proof.verify)
 app.command("head")(proof.head)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("move")(moving.move)
 
 
 @app.command()

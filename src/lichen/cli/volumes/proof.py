@@ -13,6 +13,7 @@ import typer
 
 from lichen.cli.here.caller import Caller, calling
 from lichen.cli.here.entrance import entrance
+from lichen.cli.volumes.moving import files
 from lichen.core.words.errors import Conflict, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def _asked(caller: Caller, kept: bytes | None) -> list[dict[str, Any]]:
 
 def _read(caller: Caller, kept: bytes | None) -> list[dict[str, Any]]:
     """What the files say of the named logs. Raises NotFound (`log_missing`), Invalid (`head_foreign`)."""
-    everything = read(caller.client.connection.workspace.home, () if kept is None else (kept,))
+    connection = caller.client.connection
+    with files(connection) as folder:
+        everything = read(connection.workspace.home, () if kept is None else (kept,), folder)
     if kept is not None and _log_of(kept) not in [each["log"] for each in everything if _is_named(caller, each["log"])]:
         raise _foreign()
     found = [report for report in everything if _is_named(caller, report["log"])]
@@ -99,8 +102,9 @@ def _read(caller: Caller, kept: bytes | None) -> list[dict[str, Any]]:
     return found
 
 
-def read(home: Path, kept: tuple[bytes, ...] = ()) -> list[dict[str, Any]]:
+def read(home: Path, kept: tuple[bytes, ...] = (), folder: Path | None = None) -> list[dict[str, Any]]:
     """What the files of a data directory that nobody owns say of its logs, read by this process; nothing is changed.
+    `folder` is where the logs lie as files, the directory itself if left out.
 
     One report for each log, or a single one without a log when the file as a whole is damaged. Raises NotFound.
     """
@@ -110,10 +114,11 @@ def read(home: Path, kept: tuple[bytes, ...] = ()) -> list[dict[str, Any]]:
     from lichen.log.keys.keyring import Keyring
     from lichen.runtime.views.tenant import verification
 
-    if not (home / "lichen.sqlite").exists():
+    folder = folder or home
+    if not (folder / "lichen.sqlite").exists():
         raise NotFound("There is no log yet.", code="log_missing", place=str(home))
     with entrance(home), closing(Keyring.open(home / "keys", os.urandom)) as keyring:  # noqa: TID251 - none is drawn
-        report = verify_files(home, keyring=keyring, remembered=kept)
+        report = verify_files(folder, keyring=keyring, remembered=kept)
     ids = [log.id for log in report.logs] or ([] if report.is_sound else [""])
     return [msgspec.to_builtins(verification(report, id)) for id in ids]
 

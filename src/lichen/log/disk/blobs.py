@@ -76,6 +76,11 @@ class Blobs:
             names = [path.name for path in self._directory.iterdir()]
         return (bytes.fromhex(name) for name in names if _NAME.fullmatch(name))
 
+    def each(self) -> Iterator[bytes]:
+        """All blobs, in no order. Raises Corrupt."""
+        for digest in self.list():
+            yield self.get(digest, self._path(digest).stat().st_size)
+
     def _path(self, digest: bytes) -> Path:
         return self._directory / digest.hex()
 

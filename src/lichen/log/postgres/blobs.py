@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -44,6 +44,12 @@ class PostgresBlobs:
         if len(data) != size or sha256(data).digest() != digest:
             raise Corrupt(f"The blob {digest.hex()} does not hold what was stored.")
         return data
+
+    def each(self) -> Iterator[bytes]:
+        """The blobs, one after another."""
+        digests = [digest for (digest,) in self._execute(b"SELECT digest FROM blobs", [])]
+        for digest in digests:
+            yield from (data for (data,) in self._execute(b"SELECT data FROM blobs WHERE digest = %b", [digest]))
 
     def _execute(self, statement: bytes, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:

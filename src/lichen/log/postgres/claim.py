@@ -126,7 +126,7 @@ def in_use(holder: str, left_s: float) -> Unavailable:
     return Unavailable(
         f"The store is in use by {holder}, for {left_s:.1f} s more unless it goes on.",
         code="store_in_use",
-        next_step="Stop that process, wait for its end with `lichen serve --standby`, or name another schema.",
+        next_step="Stop that process, or name another schema under [store] in lichen.toml.",
     )
 
 

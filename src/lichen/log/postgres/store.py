@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import psycopg
+from psycopg import sql
 
 from lichen.log.postgres.blobs import PostgresBlobs
 from lichen.log.postgres.claim import PostgresClaim
@@ -63,9 +65,25 @@ class PostgresStore:
             finally:
                 connection.close()
 
+    def put_away(self) -> str:
+        """Gives the schema another name, which is returned, so that nobody takes what is in it for the logs."""
+        aside = f"{self._schema[:40]}_moved_{int(time.time())}"  # noqa: TID251 - a name that nobody has
+        names = [sql.Identifier(each) for each in (self._schema, aside)]
+        with self._once() as connection:
+            connection.execute(sql.SQL("ALTER SCHEMA {} RENAME TO {}").format(*names))
+        return aside
+
     def read(self) -> PostgresReading:
         """One more connection, which only reads. It is made again when it breaks."""
         return PostgresReading(self._connect)
+
+    def snapshot(self) -> PostgresSnapshot:
+        """One more connection, which goes on seeing what is committed now."""
+        return PostgresSnapshot(self._connect)
+
+    def each_blob(self) -> Iterator[bytes]:
+        """The large contents, one after another."""
+        return self.blobs.each()
 
     def write(self) -> PostgresWriting:
         """The connection that writes. Raises psycopg.Error."""
@@ -114,6 +132,24 @@ class PostgresReading:
     def close(self) -> None:
         """Lets go of the connection."""
         self._connection.close()
+
+
+class PostgresSnapshot(PostgresReading):
+    """Reads what was committed when it was made. For one thread at a time."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        super().__init__(connect)
+        with storage_errors():
+            self._connection.execute("SET idle_in_transaction_session_timeout = 0")
+            self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            self._connection.execute("SELECT 1")  # the moment is that of the first statement
+
+    def each(self, which: Rows, /) -> Iterator[Row]:
+        """These rows one after another."""
+        statement, values = select(which)
+        with storage_errors(), self._connection.cursor(f"each {which.table.name}") as cursor:
+            cursor.itersize = _EACH
+            yield from map(given, cursor.execute(statement, values, binary=True))
 
 
 class PostgresWriting:

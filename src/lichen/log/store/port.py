@@ -143,3 +143,16 @@ class Claimable(Store, Protocol):
         Raises Unavailable (`store_in_use`) while another process has it.
         """
         ...
+
+
+@runtime_checkable
+class Elsewhere(Store, Protocol):
+    """A store whose rows lie in no file of the data directory. What looks at files looks at a copy of it."""
+
+    def snapshot(self) -> Reading:
+        """One more reader, which goes on seeing what is committed now."""
+        ...
+
+    def each_blob(self) -> Iterator[bytes]:
+        """The large contents, one after another."""
+        ...

@@ -48,7 +48,8 @@ class Proofs:
 
         The log must hold every head in `kept`, which somebody kept apart from it. Raises Invalid (`head_foreign`).
         """
-        from lichen.log.audit.verify import verify
+        from lichen.log.audit.copying import files_of
+        from lichen.log.audit.verify import Report, verify
 
         self._access.ask("log.verify", scope, actor, About(scope.tenant))
         log = self._engine.journal(scope).log
@@ -61,13 +62,14 @@ class Proofs:
                     place="$.heads",
                 )
         remembered = self._keyring.remembered_head(log.id)
-        report = await asyncio.to_thread(
-            verify,
-            self._home,
-            public_keys={log.id: log.public_key for log in map(self._volume.log, self._volume.scopes())},
-            remembered=(*kept, *(() if remembered is None else (remembered,))),
-        )
-        return verification(report, log.id)
+        keys: dict[str, bytes] = {log.id: log.public_key for log in map(self._volume.log, self._volume.scopes())}
+        heads = (*kept, *(() if remembered is None else (remembered,)))
+
+        def verified() -> Report:
+            with files_of(self._home, self._volume.store) as home:
+                return verify(home, public_keys=keys, remembered=heads)
+
+        return verification(await asyncio.to_thread(verified), log.id)
 
     async def export(
         self,
@@ -100,6 +102,7 @@ class Proofs:
         NotFound (`log_missing`).
         """
         from lichen.log.audit.backup import backup, backup_keys, refuse_together
+        from lichen.log.audit.copying import files_of
 
         wanted = self._volume.scopes() if scopes is None else list(scopes)
         for scope in wanted:
@@ -108,7 +111,12 @@ class Proofs:
         for scope in wanted:
             await self._volume.log(scope).durable()
         logs = None if scopes is None else {scope.log_id() for scope in wanted}
-        report = await asyncio.to_thread(partial(backup, self._home, to, logs=logs))
+
+        def copied() -> BackupReport:
+            with files_of(self._home, self._volume.store) as home:
+                return backup(home, to, logs=logs)
+
+        report = await asyncio.to_thread(copied)
         if keys is not None:
             await asyncio.to_thread(partial(backup_keys, self._keyring, keys, logs=logs))
         return report
