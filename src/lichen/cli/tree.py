@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "list": ("commands.listing:app", "What there is: agents, tools, tenants, sessions."),
     "log": ("volumes.log:app", "Read the log, prove it, take it away, back it up."),
     "policy": ("trying.policy:app", "The policies that decide what agents may do."),
+    "access": ("trying.access:app", "Rules that say which flows, agents and nodes may be come to."),
     "config": ("trying.config:app", "The settings of the project, and where each comes from."),
     "eval": ("trying.evals:app", "Conversations with expectations, held with the agents here."),
     "flow": ("trying.flow:app", "Flows of nodes: .ygtc files."),

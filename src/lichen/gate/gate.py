@@ -28,7 +28,7 @@ from lichen.core.words.failure import Failure
 from lichen.core.words.ids import CallId, RunId, SessionId
 from lichen.core.words.label import Label
 from lichen.core.words.scope import Actor, Scope
-from lichen.gate.access.rules import Path, agent_path
+from lichen.gate.access.rules import AccessRules, Path, agent_path
 from lichen.gate.cedar.shapes import Unusable
 from lichen.gate.cedar.values import Value
 from lichen.gate.check.conditions import Telling, decision_of
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 ENTERS: Final = ("run.start", "session.open")
 """What rules of access are asked about, beside the nodes of flows."""
 FORBIDDEN: Final = "access_forbidden"
+RULES_KEPT: Final = 1_024  # sets of rules of access, the latest
 ALLOWED_MAX: Final = 4096  # answers that are remembered
 
 LoadMeter = Callable[[Scope, str], tuple[int, int]]
@@ -84,6 +85,7 @@ class PolicyGate:
     ) -> None:
         self.switches = Switches()
         self._policies = dict(policies)
+        self._access: dict[tuple[str, str, str], AccessRules] = {}  # those that were in force, by their digest
         self._books: dict[tuple[str, str], MeterBook] = {}  # by tenant and environment
         self._allowed: dict[_Act, Verdict] = {}
         self._clock = clock
@@ -292,6 +294,10 @@ class PolicyGate:
     def replace(self, scope: Scope, policies: PolicySet) -> None:
         """Decides by other policies from now on. A check that still reads facts starts again under them."""
         self._policies[scope.tenant, scope.env] = policies
+        if policies.access.digest:
+            self._access[scope.tenant, scope.env, policies.access.digest] = policies.access
+            while len(self._access) > RULES_KEPT:
+                del self._access[next(iter(self._access))]
 
     def stop(self, scope: Scope, kind: StopKind, name: str, reason: str) -> None:
         """Turns a kill switch on: nothing is allowed there from now on."""
@@ -320,6 +326,14 @@ class PolicyGate:
         if policies is None:
             return Entries("unknown", _nowhere)
         return policies.access.entries(team, self._path_of)
+
+    def entries_then(self, scope: Scope, team: str, digest: str) -> Entries | None:
+        """The same by the rules that a digest pins, empty for none; None for rules that were not in force since this
+        process began."""
+        if not digest:
+            return Entries()
+        rules = self._access.get((scope.tenant, scope.env, digest))
+        return None if rules is None else rules.entries(team, self._path_of)
 
     def _refuse_closed(self, check: Check, policies: PolicySet) -> None:
         """Refuses what rules of access do not let anybody come to, whoever asks and whatever policy would say."""

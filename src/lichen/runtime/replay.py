@@ -57,7 +57,8 @@ class PlanCheck(msgspec.Struct, frozen=True):
     """A plan that was recorded, and whether the planner, asked again with what it was asked then, says the same.
 
     `same` is None when it was not asked: `not_replayed` says why (`planner_not_pure`, `agent_unknown`,
-    `attempt_failed`, `superseded`, `erased`, `planner_error`). `difference` names the first part that is not the same.
+    `attempt_failed`, `superseded`, `erased`, `planner_error`, `access_gone`: nobody knows the rules of access any more
+    that it was made under). `difference` names the first part that is not the same.
     """
 
     seq: int
@@ -132,11 +133,18 @@ async def _checked(
     reason = _reason_not_to(agent, state, planned)
     if agent is None or reason is not None:
         return msgspec.structs.replace(check, not_replayed=reason)
+    entries = services.gate.entries_then(journal.scope, state.team, planned.access)
+    if entries is None:
+        return msgspec.structs.replace(check, not_replayed="access_gone")
+
+    def may_enter(name: str, pack: str, flow: str, node: str) -> bool:
+        return entries.refusal(name, pack, flow, node) is None
+
     try:
         recorded = _recorded(planned, journal.log.contents(record.stream, record.n))
         past = Past(journal, state)
         act = Act(services, past, state)
-        asked = plan_input(act, agent, now_us=record.ts_us, model=no_model)
+        asked = plan_input(act, agent, now_us=record.ts_us, model=no_model, may_enter=may_enter)
         plan = worded_plan(act, valued(act, await agent.planner.plan(asked)))
     except ContentErased:
         return msgspec.structs.replace(check, not_replayed="erased")

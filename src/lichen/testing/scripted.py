@@ -217,6 +217,10 @@ class ScriptedGate:
         """No rules of access."""
         return Entries()
 
+    def entries_then(self, scope: Scope, team: str, digest: str) -> Entries | None:
+        """No rules of access."""
+        return Entries()
+
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
         """Keeps it in `settled`."""
         self.settled.append((run, call, paid))

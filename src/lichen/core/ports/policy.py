@@ -309,6 +309,10 @@ class Gate(Protocol):
         """Which flows and nodes runs of this team, or of none, may come to there now."""
         ...
 
+    def entries_then(self, scope: Scope, team: str, digest: str) -> Entries | None:
+        """The same by the rules that a digest pins, empty for none; None where nobody knows them any more."""
+        ...
+
     def settle(self, scope: Scope, run: RunId, call: CallId, *, paid: bool) -> None:
         """Tells the meters how a call ended."""
         ...

@@ -11,7 +11,7 @@ import msgspec
 
 from lichen.core.ports.call import ToolSpec
 from lichen.core.remote.tools import NOTHING, NoRemote, Offer, Remote
-from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.errors import Invalid, LichenError, NotFound
 from lichen.core.words.scope import Scope
 from lichen.gate.gate import PolicyGate
 from lichen.gate.rules.declarations import files_in
@@ -85,9 +85,14 @@ class InForce:
         """Those on disk, which are not put in force. Raises Invalid."""
         return self.source.load(scope, self._remote.offer(scope)).beside(self.access.load(scope))
 
+    def mistakes(self, scope: Scope) -> tuple[LichenError, ...]:
+        """Everything that is wrong with the rules of access on disk."""
+        return self.access.look(scope).errors
+
     def check(self, scope: Scope, offer: Offer) -> None:
         """Raises Invalid where those on disk would not load were this offered there."""
         self.source.load(scope, offer)
+        self.access.load(scope)
 
     def loaded_us(self, scope: Scope) -> int:
         """Since when what decides there does, in this process: microseconds since 1970."""

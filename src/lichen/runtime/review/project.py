@@ -18,6 +18,7 @@ from lichen.runtime.project.hosting import specs_of
 from lichen.runtime.project.policies import Packs, Place, loaded, of_tenant, places_of
 from lichen.runtime.project.project import Project
 from lichen.runtime.review.contracts import contract_flaws
+from lichen.runtime.review.entries import access_flaws
 from lichen.runtime.review.flaw import Flaw
 from lichen.runtime.review.policies import met, policy_flaws, unpermitted_keys, unread
 from lichen.runtime.review.roles import flow_roles
@@ -44,6 +45,7 @@ def review(project: Project) -> tuple[Flaw, ...]:
                 flaws += unpermitted_keys(place, settings, policies, agents)
     flaws += unread(settings)
     flaws += unworded(project)
+    flaws += access_flaws(project)
     return tuple(dict.fromkeys(flaws))
 
 

@@ -90,7 +90,8 @@ class Reload:
         try:
             self._in_force.load(scope)
         except LichenError as error:
-            broken.append(error)
+            found = self._in_force.mistakes(scope)
+            broken += found if error.place in [each.place for each in found] else (error, *found)
         changed = await self._agents(broken)
         after = self._in_force.digest(scope)
         for other in self._engine.scopes:
