@@ -15,6 +15,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
+from lichen.cli.guests.toolchains import cache_of
 from tests.docs.fences import Fence
 from tests.forge import FORGE
 from tests.served import free_port
@@ -45,6 +46,7 @@ class Reader:
             "LICHEN_PORT": str(self.port),
             "COLUMNS": "120",
             "HOME": str(folder),
+            "LICHEN_CACHE": str(cache_of(os.environ)),  # the compilers are fetched once, not for each page
             **environ,
         }
         self._served: list[subprocess.Popen[str]] = []

@@ -71,6 +71,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Says what is wrong with components and what mends it; exit code 1 if there is a problem."""
+    from lichen.cli.components.fitting import with_source
     from lichen.cli.components.looking import is_good, seen
 
     screen = Screen(as_json=as_json)
@@ -86,6 +87,7 @@ def doctor(
             told.append({"place": str(path), "ok": False, "findings": [_error(error)]})
             screen.line(f"{path}: problem: {error.code}: {error.message} {error.next_step}")
             continue
+        held = with_source(held)
         is_ok = is_ok and is_good(held)
         findings = [{name: getattr(each, name) for name in each.__struct_fields__} for each in held.findings]
         told.append({"place": str(path), "ok": is_good(held), "family": held.family, "findings": findings})
@@ -102,23 +104,37 @@ app.command()(qa)
 
 @app.command("test")
 def ask_once(
-    file: File,
-    operation: Annotated[str, typer.Option("--op", help="Which operation.", metavar="OPERATION")],
+    place: Annotated[Path, typer.Argument(help="A component's file, or its folder.", metavar="[FILE|DIR]")] = Path(),
+    operation: Annotated[
+        str | None, typer.Option("--op", help="Which operation of a file.", metavar="OPERATION")
+    ] = None,
     given: Annotated[str, typer.Option("--input", help="What it is asked, JSON.", metavar="JSON")] = "{}",
     config: Annotated[str, typer.Option("--config", help="How it is configured, JSON.", metavar="JSON")] = "null",
     secrets: Annotated[
         Path | None, typer.Option("--secrets", help="A JSON file of the secrets it may read.", metavar="FILE")
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write what came of a folder here, as JUnit's XML.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Asks a component once, with state in memory and no network; exit code 1 if it fails."""
+    """Asks a component once, with state in memory and no network; exit code 1 if it fails.
+
+    With a folder it asks what stands in tests/*.test.toml of the component that was built there, and says what differs;
+    the component has what its manifest declares, the secrets and answers over HTTP that a case says."""
     import msgspec
 
     from lichen.cli.components.trying import invocation, tried
 
+    if operation is None and place.is_dir():
+        _play(place, junit, Screen(as_json=as_json))
+        return
+    if operation is None:
+        step = "Say --op OPERATION; `lichen component inspect FILE` lists them."
+        raise Invalid("Which operation is not said.", code="operation_missing", next_step=step, place=str(place))
     values: dict[str, str] = {} if secrets is None else _parsed(read(secrets), "--secrets", dict[str, str])
     asked = invocation(operation, _parsed(given, "--input", object), _parsed(config, "--config", object))
-    came = tried(file, asked, values)
+    came = tried(_file(place), asked, values)
     screen = Screen(as_json=as_json)
     if not screen.data(msgspec.to_builtins(came)):
         screen.line(_json(msgspec.to_builtins(came.payload)))
@@ -128,6 +144,36 @@ def ask_once(
             screen.line(f"  {line}")
     if not came.ok:
         raise typer.Exit(1)
+
+
+def _play(folder: Path, junit: Path | None, screen: Screen) -> None:
+    """The tests of a folder; exit code 1 if one does not go as expected."""
+    import msgspec
+
+    from lichen.cli.components.playing import junit as as_junit
+    from lichen.cli.components.playing import played
+    from lichen.cli.guests.source import manifest_in
+
+    cases = played(folder, _file(folder), manifest_in(folder)[0].capabilities)
+    is_met = not any(each.missed for each in cases)
+    if junit is not None:
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        junit.write_bytes(as_junit(cases))
+    if not screen.data({"ok": is_met, "cases": msgspec.to_builtins(cases)}):
+        for case in cases:
+            screen.line(f"{'no' if case.missed else 'ok'}  {case.name}")
+            for line in case.missed:
+                screen.line(f"      {line}")
+        screen.line(f"{len(cases)} cases, {sum(1 for each in cases if each.missed)} not as expected.")
+    if not is_met:
+        raise typer.Exit(1)
+
+
+def _file(place: Path) -> Path:
+    """The component's file, of a folder the one that was built there."""
+    from lichen.cli.guests.source import WASM
+
+    return place / WASM if place.is_dir() else place
 
 
 def _parsed(text: str | bytes, option: str, kind: Any) -> Any:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -20,8 +20,14 @@ from lichen.core.words.errors import Invalid
 from lichen.core.words.scope import Scope
 from lichen.tools.wasm.port import Answered, Invocation, Reported, Services, Surroundings, TenantContext, Trapped
 
+if TYPE_CHECKING:
+    from lichen.tools.egress.reach import Reach
+
 SCOPE: Final = Scope("test", "dev")
 PREFIX: Final = "component.test"
+EVERYTHING: Final = Capabilities(
+    state_read=True, state_write=True, state_delete=True, telemetry=True, random=True, clocks=True
+)  # fmt: skip
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -66,11 +72,16 @@ class MemoryStates:
         return len(found)
 
 
-class Around(msgspec.Struct, frozen=True):
-    """What is around a question in the place of a runtime: state, secrets by their names."""
+class Around(NamedTuple):
+    """What is around a question in the place of a runtime: state, secrets by their names, what it may, the network.
 
-    states: MemoryStates = msgspec.field(default_factory=MemoryStates)
+    Without `may` a component has all that there is.
+    """
+
+    states: MemoryStates
     secrets: Mapping[str, str] = {}
+    may: Capabilities | None = None
+    reach: Reach | None = None
 
 
 class Trial:
@@ -89,13 +100,11 @@ class Trial:
         from lichen.tools.wasm.running.watch import Watch
 
         secrets = {name: Secret(value) for name, value in around.secrets.items()}
-        may = Capabilities(
-            secrets=tuple(secrets), state_read=True, state_write=True, state_delete=True, telemetry=True,
-            random=True, clocks=True,
-        )  # fmt: skip
+        may = around.may or msgspec.structs.replace(EVERYTHING, secrets=tuple(secrets))
+        secrets = {name: value for name, value in secrets.items() if name in may.secrets}
         given = Surroundings(lambda: time.time_ns() // 1_000, os.urandom)  # noqa: TID251 - the outermost adapter
         loop, limits = asyncio.get_running_loop(), CallLimits()
-        services = Services(around.states, around=given)
+        services = Services(around.states, around.reach, around=given)
         call = HostCall(Granted(may, PREFIX), services, scope=SCOPE, loop=loop, secrets=secrets)
         call.watch = watch = Watch(limits, call)
 
@@ -120,7 +129,7 @@ class Trial:
 
 def tried(path: Path, asked: Invocation, secrets: Mapping[str, str]) -> Tried:
     """What a component answers to one question. Raises as `Trial` does."""
-    return Trial(path).ask(asked, Around(secrets=secrets))
+    return Trial(path).ask(asked, Around(MemoryStates(), secrets))
 
 
 def invocation(operation: str, payload: Any, config: Any) -> Invocation:

@@ -66,7 +66,7 @@ def _python(source: Source, stage: Path, tools: Toolchains) -> None:
     where = tools.python("componentize-py")
     words = ["-q", "-d", "component.wit", "-w", source.world, "componentize", "-p", "src"]
     command = [sys.executable, "-c", RUN_PYTHON, *words, "-s", "-o", "out.wasm", source.entry.removesuffix(".py")]
-    more = {"PYTHONPATH": str(where), "VIRTUAL_ENV": str(stage / "none")}
+    more = {"PYTHONPATH": str(where), "VIRTUAL_ENV": str(stage / "none"), "STEADY_FILES": "1"}
     _done(run(command, cwd=stage, env=_env(stage, tools.steady(), more), timeout_s=BUILD_TIMEOUT_S), source)
 
 
