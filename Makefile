@@ -15,7 +15,7 @@ LOCK := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 ensure_venv = $(1)/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	|| $(PYTHON) -m venv --clear $(1)
 
-.PHONY: setup dev run test check docs bench crash attack fuzz pictures lock clean
+.PHONY: setup dev run test check docs bench crash attack fuzz pictures demo-pack lock clean
 
 # What running needs, and what testing needs beside it: one environment, two locks that agree.
 setup: $(VENV)/.ready
@@ -93,8 +93,18 @@ pictures: dev
 	$(VENV)/bin/python -m docs.house
 	LICHEN_PICTURES=docs $(VENV)/bin/pytest -q tests/browser/test_story.py tests/browser/test_tools.py tests/docs/test_first_agent.py
 
+# The demo's pack, built anew from its sources and signed: KEY is the private key, which lies in no tree.
+demo-pack: dev
+	for part in hours number wording; do \
+		$(VENV)/bin/lichen component build demo/components/$$part && \
+		mkdir -p demo/pack/components && \
+		cp demo/components/$$part/component.wasm demo/pack/components/shop.$$part.wasm || exit 1; done
+	$(VENV)/bin/lichen pack build demo/pack --out demo/shop.gtpack
+	rm -f demo/shop.cdx.json
+	$(VENV)/bin/lichen pack sign demo/shop.gtpack --key $(KEY) --days 3650 --subject "Lichen demo"
+
 lock: dev
-	$(LOCK) pyproject.toml --extra fast --group build -o requirements.lock
+	$(LOCK) pyproject.toml --extra fast --extra components --group build -o requirements.lock
 	$(LOCK) pyproject.toml --extra fast --extra models --extra mcp --extra openapi --extra dns --extra cage --extra own --extra vault --extra aws-secrets --extra azure-secrets --extra gcp-secrets --extra postgres --extra redis --extra nats --extra components --extra registries --group build --group dev -c requirements.lock -o requirements-dev.lock
 	$(LOCK) --group model -o requirements-model.lock
 	$(LOCK) --group docs -o requirements-docs.lock

@@ -267,7 +267,8 @@ async def test_a_run_of_a_flow_shows_its_way_through_it(runtime: Runtime) -> Non
         walk = (await client.get(f"/console/runs/{run}.json")).json()["walk"]
         page = (await client.get(f"/console/runs/{run}")).text
         agent = (await client.get("/console/agents/shop.welcome")).text
-    assert [step["node"] for step in walk["steps"]] == ["hear", "order", "lookup", "lookup", "status"]
+    steps = ["hear", "number", "number", "read", "lookup", "lookup", "status", "status", "say"]
+    assert [step["node"] for step in walk["steps"]] == steps
     assert walk["current"] is None
     assert "The way through Welcome" in page
     assert page.count("<svg") == 2, "the timeline and the flow"

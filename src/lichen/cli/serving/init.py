@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -12,6 +13,15 @@ import typer
 from lichen.core.words.errors import Conflict, Invalid, LichenError, NotFound
 
 MODELLED: Final = "shop"  # the template whose agent may be a language model in the place of rules
+TRUSTED: Final = "lichen-demo.pub.pem"
+UNPACKED: Final = (  # what lichen.toml says of the demo's pack, and what of its folder
+    (
+        r"a pack with the flow.*?that is pinned\.\n",
+        "a flow in front of it for the web chat, in the pack that `pack/` is.\n",
+    ),
+    (r"packs = \[\{[^\n]*\n", 'packs = [{ file = "pack", policies = true }]\n'),
+    (r"\[\[packs\.trust\]\].*?\n\n", ""),
+)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", ".lichen", "*.sqlite*")
 
 
@@ -64,6 +74,8 @@ def copy(
             place=str(folder.resolve()),
         )
     shutil.copytree(files_of(name), folder, ignore=LEFT_OUT, dirs_exist_ok=True)
+    if name == "demo":
+        _unpack(folder)
     if model is not None:
         _write_model(folder, model)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
@@ -108,6 +120,25 @@ def _write_model(folder: Path, model: str) -> None:
         if path.is_file():
             text = path.read_text(encoding="utf-8").replace("{model}", model).replace("{needs}", _needs(model))
             (folder / path.name).write_text(text, encoding="utf-8")
+
+
+def _unpack(folder: Path) -> None:
+    """Loads the demo's pack from its folder, where it can be changed: that is signed by nobody."""
+    from lichen.packs.building.building import files_in
+
+    pack = folder / "shop.gtpack"
+    for path, data in files_in(pack.name, pack.read_bytes()).items():
+        if path.startswith("components/"):
+            file = folder / "pack" / path
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(data)
+    pack.unlink()
+    (folder / TRUSTED).unlink()
+    settings = folder / "lichen.toml"
+    text = settings.read_text(encoding="utf-8")
+    for was, now in UNPACKED:
+        text = re.sub(was, now, text, count=1, flags=re.DOTALL)
+    settings.write_text(text, encoding="utf-8")
 
 
 def _needs(model: str) -> str:

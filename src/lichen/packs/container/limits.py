@@ -12,10 +12,11 @@ MIB: Final = 1024 * 1024
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a container may have at most. Those of upstream for archive and entry, ours for the rest."""
+    """What a container may have at most. That of upstream for the archive; its entries have 16 MiB at most, and a
+    component of Python has 18."""
 
     archive_bytes: int = 64 * MIB
-    entry_bytes: int = 16 * MIB
+    entry_bytes: int = 32 * MIB
     total_bytes: int = 256 * MIB  # of all entries, unpacked
     entries: int = 10_000
     ratio: int = 200  # of unpacked to packed; only entries above `ratio_from_bytes` are looked at
