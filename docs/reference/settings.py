@@ -72,6 +72,7 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "home": "Where data lies; `LICHEN_HOME` overrides it.",
             "mcp_files": "Files in which other programs are told of MCP servers, `.mcp.json`, or tables that also say "
             "which variables these may read.",
+            "bundle": "A bundle, as a folder or a `.gtbundle`, whose packs and tenants it has.",
             "packs": "Packs whose flows and agents it has: files, folders, patterns, references to registries "
             "(`oci://…`), or tables that also pin them.",
         },

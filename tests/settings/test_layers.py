@@ -144,7 +144,9 @@ def test_every_variable_that_the_code_names_is_in_the_table() -> None:
 @pytest.mark.req("GRE-70.7")
 def test_every_variable_of_a_setting_says_it(machine: Machine) -> None:
     given = {"LICHEN_HOME": "/data", "LICHEN_TOOLS_FLOOR": "jail", "LICHEN_HOST": "::1"}
-    given |= {"LICHEN_TRUSTED_PROXIES": "10.0.0.0/8, ::1"}
+    given |= {"LICHEN_TRUSTED_PROXIES": "10.0.0.0/8, ::1", "LICHEN_BUNDLE": str(machine.project.parent / "shop")}
+    _ = (machine.project.parent / "shop/tenants/acme").mkdir(parents=True)
+    (machine.project.parent / "shop/bundle.yaml").write_text("bundle_id: shop\nbundle_name: Shop\n")
     given |= {each.name: "77" for each in VARIABLES if each.steps and each.name not in given}
     found = machine.origins(**given)
     assert {found[each.key].place for each in VARIABLES if each.steps} == set(given)

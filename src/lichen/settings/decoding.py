@@ -13,9 +13,11 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 import msgspec
 
 from lichen.core.reading.misfits import Misfit, Steps, misfit
-from lichen.core.words.errors import Invalid
+from lichen.core.words.errors import Invalid, LichenError, NotFound
+from lichen.settings.bundles.finding import SUFFIXES, folder_of, started_by
+from lichen.settings.bundles.standing import stand_in
 from lichen.settings.file import CHANNEL, FILE, File, Tenant
-from lichen.settings.layers.layers import Layers, toml_layer
+from lichen.settings.layers.layers import Layer, Layers, toml_layer
 from lichen.settings.layers.user import user_layer
 from lichen.settings.layers.variables import variable_layer
 from lichen.settings.places import line_of, texts_place, without
@@ -38,13 +40,23 @@ class Decoded(NamedTuple):
     file: File | None
     errors: tuple[Invalid, ...]
     layers: Layers = Layers(())
+    root: Path | None = None  # the folder that paths are from, where it is not the file's
+    warnings: tuple[LichenError, ...] = ()
 
 
 def decode(path: Path, environ: Mapping[str, str] = NOTHING) -> Decoded:
-    """The file at `path`, with the user's own below it and what variables say over it.
+    """The file at `path`, with the user's own and its bundle below it and what variables say over it.
 
-    Every error is an Invalid (`settings_invalid`, `user_…`) with its line.
+    A file that starts a bundle's folder is read as the `lichen.toml` that stands for it. Every error is an Invalid
+    (`settings_invalid`, `user_…`, `bundle_…`) with its line.
     """
+    own, over = user_layer(environ), variable_layer(environ)
+    below = () if own.layer is None else (own.layer,)
+    if path.suffix in SUFFIXES:
+        stands = stand_in(path.resolve(), environ)
+        found = _converted("", Layers((*below, stands.layer, over)))
+        errors = (*own.errors, *stands.errors, *found.errors)
+        return found._replace(errors=errors, root=stands.root, warnings=stands.warnings)
     try:
         text = path.read_text(encoding="utf-8")
         layer = toml_layer("file", str(path), text)
@@ -53,10 +65,33 @@ def decode(path: Path, environ: Mapping[str, str] = NOTHING) -> Decoded:
         return Decoded("", None, (Invalid(message, code=CODE, place=str(path), next_step=f"Make {FILE} readable."),))
     except tomllib.TOMLDecodeError as error:
         return Decoded("", None, (_not_toml(path, error),))
-    own = user_layer(environ)
-    below = () if own.layer is None else (own.layer,)
-    found = _converted(text, Layers((*below, layer, variable_layer(environ))))
-    return found._replace(errors=(*own.errors, *found.errors))
+    brought, errors, warnings = _brought(path, Layers((layer, over)), environ)
+    found = _converted(text, Layers((*below, *brought, layer, over)))
+    return found._replace(errors=(*own.errors, *errors, *found.errors), warnings=warnings)
+
+
+def _brought(
+    path: Path, layers: Layers, environ: Mapping[str, str]
+) -> tuple[tuple[Layer, ...], tuple[Invalid, ...], tuple[LichenError, ...]]:
+    """What the bundle says that a project has, and what is wrong with it and not done of it."""
+    said: Any = layers.document.get("lichen")
+    name: Any = cast("dict[str, Any]", said).get("bundle") if isinstance(said, dict) else None
+    if not isinstance(name, str) or not name:
+        return (), (), ()
+    root, place = path.resolve().parent, layers.place(("lichen", "bundle"))
+    written = cast("dict[str, Any]", said).get("home", ".lichen")
+    home = Path(environ.get("LICHEN_HOME") or root / (written if isinstance(written, str) else ".lichen")).resolve()
+    try:
+        folder = folder_of(root / name, home)
+    except NotFound as error:
+        return (), (Invalid(error.message, code=error.code, place=place, next_step=error.next_step),), ()
+    start = started_by(folder)
+    if start is None:
+        message = "The bundle is not unpacked, or nothing in it starts it."
+        step = "Run `lichen bundle doctor` on it; `lichen serve` and `lichen doctor` unpack it."
+        return (), (Invalid(message, code="bundle_unopened", place=place, next_step=step),), ()
+    stands = stand_in(start, environ, root)
+    return (stands.layer,), stands.errors, stands.warnings
 
 
 def _not_toml(path: Path, error: tomllib.TOMLDecodeError) -> Invalid:

@@ -170,7 +170,8 @@ class FlowFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a project is made of. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
+    """What a project is made of. `bundle` is a folder or a `.gtbundle` whose packs and tenants it has, what the file
+    says itself being over them. `agents` are `file.py:name` or agent files; `tools`, as `file.py:name`, are for agent
     files and flows; `flows` are paths and globs, or tables that also say names; `prompts` is a folder; `mcp_files` name
     MCP servers as other programs have them; `packs` are files, folders, patterns and
     references to registries, or tables that also pin them."""
@@ -179,6 +180,7 @@ class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flows: tuple[str | FlowFile, ...] = ()
     tools: tuple[str, ...] = ()
     home: str = ".lichen"
+    bundle: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
     prompts: str | None = None
     mcp_files: tuple[str | McpFile, ...] = ()
     packs: Annotated[tuple[str | PackFile, ...], msgspec.Meta(max_length=256)] = ()

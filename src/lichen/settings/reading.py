@@ -11,7 +11,7 @@ import msgspec
 from lichen.core.cage.grant import is_lower
 from lichen.core.remote.credentials import wrong_with_doors
 from lichen.core.speech.wording import Texts
-from lichen.core.words.errors import Invalid, NotFound
+from lichen.core.words.errors import Invalid, LichenError, NotFound
 from lichen.core.words.scope import Scope
 from lichen.settings.access.table import wrong_with_access
 from lichen.settings.components.table import alike
@@ -39,6 +39,7 @@ class Read(NamedTuple):
     settings: Settings | None
     errors: tuple[Invalid, ...]
     layers: Layers = Layers(())
+    warnings: tuple[LichenError, ...] = ()
 
     def place(self, *steps: Step) -> str:
         """The place of something in the file: `file:line: a.b[0]`."""
@@ -69,17 +70,17 @@ def read(path: Path, *, environ: Mapping[str, str]) -> Read:
     decoded = decode(path, environ)
     if decoded.file is None:
         return Read(path, decoded.text, None, decoded.errors, decoded.layers)
-    settings = _settings(path.resolve(), decoded.file, environ)
+    settings = _settings(path.resolve(), decoded.root or path.resolve().parent, decoded.file, environ)
     tables, errors = _from_files(settings, environ)
     own = keyed_in(settings.root)
     settings = msgspec.structs.replace(settings, mcp=(*settings.mcp, *tables), keyed=own.words)
     return _checked(path, decoded._replace(errors=(*decoded.errors, *errors, *own.errors)), settings, tables)
 
 
-def _settings(path: Path, file: File, environ: Mapping[str, str]) -> Settings:
-    home = Path(environ.get("LICHEN_HOME") or path.parent / file.lichen.home).resolve()
+def _settings(path: Path, root: Path, file: File, environ: Mapping[str, str]) -> Settings:
+    home = Path(environ.get("LICHEN_HOME") or root / file.lichen.home).resolve()
     return Settings(
-        path.parent,
+        root,
         home,
         file.tenants,
         file.lichen,
@@ -111,7 +112,7 @@ def _from_files(settings: Settings, environ: Mapping[str, str]) -> Tables:
 
 
 def _checked(path: Path, decoded: Decoded, settings: Settings, from_files: tuple[McpTable, ...]) -> Read:
-    found = Read(path, decoded.text, settings, decoded.errors, decoded.layers)
+    found = Read(path, decoded.text, settings, decoded.errors, decoded.layers, decoded.warnings)
     more = [error for name, tenant in settings.tenants.items() for error in _tenant(found, name, tenant)]
     more += _shared_secrets(found, settings)
     more += _shared_hosts(found, settings)

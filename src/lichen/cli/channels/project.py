@@ -36,6 +36,10 @@ class ChannelFile:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self.path = caller.client.connection.workspace.needed()
+        if self.path.suffix != ".toml":
+            message = "The project is a bundle, whose files say nothing of channels that are set up here."
+            step = "Run `lichen config convert` there; it writes the lichen.toml that stands for it."
+            raise Invalid(message, code="bundle_unwritten", place=str(self.path), next_step=step)
         found = read(self.path, environ=os.environ)
         if found.settings is None:
             raise found.errors[0]

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lichen.cli.here.bundled import ready, said_in, started
 from lichen.cli.here.trust import check_trust, nearest
 from lichen.core.words.errors import Invalid, NotFound
 
@@ -22,7 +23,8 @@ REMEMBERED = "project"  # in the data directory: the project that opened it last
 
 
 class Workspace(NamedTuple):
-    """The data directory, and the `lichen.toml` it belongs to if one is known. A socket needs only the directory."""
+    """The data directory, and the `lichen.toml`, or what stands for it, that it belongs to if one is known. A socket
+    needs only the directory."""
 
     home: Path
     file: Path | None
@@ -60,7 +62,8 @@ class Workspace(NamedTuple):
 
 
 def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> Workspace:
-    """The project of a working directory: the nearest `lichen.toml` at or above it, else the one its data belongs to.
+    """The project of a working directory: the nearest `lichen.toml` at or above it, else the file that starts a bundle
+    or a demo there, else the one its data belongs to.
 
     Data lies in `LICHEN_HOME`, else where the file says, else in `./.lichen`. Raises Denied (`project_untrusted`) for
     files of strangers.
@@ -70,7 +73,11 @@ def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     if file is not None:
         check_trust(file, environ)
     home = _home(start, file, environ)
-    found = file or remembered(home) or (None if _has_data(home) else _demo(start))
+    bundle = said_in(file, environ)
+    if file is not None and bundle is not None:
+        ready(bundle, home)
+    begun = None if file is not None else started(start, bundle, home, environ)
+    found = file or begun or remembered(home) or (None if _has_data(home) else _demo(start))
     if found is not None:
         check_trust(found, environ)
     return Workspace(home, found)

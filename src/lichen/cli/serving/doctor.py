@@ -118,7 +118,8 @@ def _project(workspace: Workspace, *, asks: bool) -> Iterator[Finding]:
         yield Finding("project", "ok", f"{workspace.file}: tenants {', '.join(project.settings.tenants)}")
         yield Finding("agents", "ok", f"{', '.join(agent.name for agent in project.agents)} load")
     for warning in project.warnings:
-        yield Finding("packs", "warning", f"{warning.place}: {warning.message} ({warning.code})", warning.next_step)
+        check = "bundle" if warning.code.startswith("bundle_") else "packs"
+        yield Finding(check, "warning", f"{warning.place}: {warning.message} ({warning.code})", warning.next_step)
     yield from _environments(project.settings)
     yield from _servers(project.settings)
     if not errors:  # else policies would be checked against agents that are not all there

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -14,6 +16,7 @@ from lichen.cli.here.connection import Connection
 from lichen.cli.here.host import hosting
 from lichen.cli.here.workspace import Workspace, locate
 from lichen.cli.show.screen import Screen, note
+from lichen.settings.layers.variables import BUNDLE
 
 if TYPE_CHECKING:
     from lichen.runtime.project.project import Project
@@ -47,6 +50,9 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve the demo shop if there is no project, with keys to try it.")
     ] = False,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="Serve this bundle: its folder, or its .gtbundle.", metavar="PATH")
+    ] = None,
     only: Annotated[
         Only | None, typer.Option("--only", help="Serve one of three processes that meet at the bus of lichen.toml.")
     ] = None,
@@ -63,6 +69,8 @@ def serve(
     from lichen.serve.http.lines import event
 
     screen = Screen(as_json=as_json)
+    if bundle is not None:
+        os.environ[BUNDLE] = str(bundle.absolute())
     workspace = demo_or(locate()) if demo else locate()
     allow_files()
     if only in ("gateway", "egress"):
@@ -100,8 +108,6 @@ def _listening(said: Serve, host: str | None, port: int | None) -> tuple[str, in
 
 def read_settings(workspace: Workspace) -> Settings:
     """The settings of a project whose parts are not loaded. Raises the first mistake in them."""
-    import os
-
     from lichen.settings.reading import read
 
     found = read(workspace.needed(), environ=os.environ)

@@ -22,6 +22,7 @@ from lichen.runtime.entries.files import rules_wrong
 from lichen.runtime.project.modules import own_modules, referred
 from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import kinds
+from lichen.settings.bundles.finding import folder_of
 from lichen.settings.components.table import ComponentTable
 from lichen.settings.file import FILE, FlowFile, Settings
 from lichen.settings.packs.table import PackFile
@@ -113,7 +114,7 @@ class Loading:
             modules,
             channels,
             tuple(agent.name for agent in found.packed),
-            tuple(warning for each in found.packs for warning in each.pack.warnings),
+            (*self._file.warnings, *(warning for each in found.packs for warning in each.pack.warnings)),
             self.policies(found.packs),
             found.packs,
         )
@@ -192,7 +193,7 @@ class Loading:
 
             def opened(said: PackFile = said, place: str = place) -> Opened:
                 if not is_far(said.file):
-                    self._inside(said.file, place)
+                    self._packed_inside(said.file, place)
                 return open_pack(self._settings, said)
 
             pack = self._guarded(opened, None, place)
@@ -200,6 +201,16 @@ class Loading:
                 pack = pack or kept.get(f"{lies_at(self._settings, said)}!")
             found += [] if pack is None else [pack]
         return tuple(found)
+
+    def _packed_inside(self, named: str, place: str) -> None:
+        """Refuses a pack that lies neither in the project's folder nor in its bundle's. Raises Invalid
+        (`path_outside`)."""
+        bundle = self._settings.parts.bundle
+        if bundle:
+            folder = folder_of(self._root / bundle, self._settings.home).resolve()
+            if (self._root / named).resolve().is_relative_to(folder):
+                return
+        self._inside(named, place)
 
     def assembled(
         self, agents: Sequence[Agent], tools: Sequence[Tool], packs: Sequence[Opened], old: Sequence[Brought] = ()

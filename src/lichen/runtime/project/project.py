@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from lichen.gate.rules.packed import PackPolicies
     from lichen.runtime.packs.brought import Brought
 
-WEBCHAT = "webchat"
+DEFAULT_FLOW: Final = "default"  # upstream's first choice among the flows of a pack
+WEBCHAT: Final = "webchat"
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -50,7 +51,8 @@ class Project(msgspec.Struct, frozen=True):
         return tuple(tool for tool in self.tools if id(tool) not in brought)
 
     def agent_for(self, tenant: str) -> Agent:
-        """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows.
+        """The agent the customers of a tenant meet: the one it names, else the only one there is besides flows, else,
+        where there is none, the flow that is called `default` or the only one.
 
         Raises Invalid (`agent_ambiguous`).
         """
@@ -58,6 +60,9 @@ class Project(msgspec.Struct, frozen=True):
         found = [
             agent for agent in self.agents if name == agent.name or (name is None and agent.name not in self.flows)
         ]
+        if name is None and not found:
+            defaults = [agent for agent in self.agents if agent.name.rpartition(".")[2] == DEFAULT_FLOW]
+            found = defaults or list(self.agents)
         if len(found) != 1:
             raise Invalid(
                 f"Tenant {tenant!r} does not say which agent its customers meet.",

@@ -36,7 +36,7 @@ class Layers(NamedTuple):
             for layer in reversed(self.layers):
                 if says(layer.document, steps[:length]):
                     return layer
-        return next(each for each in self.layers if each.kind == "file")
+        return next((each for each in reversed(self.layers) if each.kind == "file"), self.layers[-2])
 
     def place(self, steps: Steps) -> str:
         """`file:line: a.b[0]` of what is at a path."""

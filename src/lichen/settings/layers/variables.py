@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from lichen.core.reading.misfits import Steps
@@ -10,6 +11,7 @@ from lichen.settings.layers.layers import Layer
 from lichen.settings.places import spelt
 
 HOME: Final = "LICHEN_HOME"
+BUNDLE: Final = "LICHEN_BUNDLE"
 
 
 class Variable(NamedTuple):
@@ -28,6 +30,7 @@ class Variable(NamedTuple):
 
 VARIABLES: Final = (
     Variable(HOME, ("lichen", "home"), "Where data lies, from the folder it is said in; `--home` comes before it."),
+    Variable(BUNDLE, ("lichen", "bundle"), "The bundle that is served; `--bundle` comes before it."),
     Variable("LICHEN_HOST", ("serve", "host"), "The address that `lichen serve` listens on."),
     Variable("LICHEN_PORT", ("serve", "port"), "Its port; 0 takes a free one."),
     Variable("LICHEN_CONNECTIONS", ("serve", "connections"), "How many connections are open at once."),
@@ -64,6 +67,8 @@ def variable_layer(environ: Mapping[str, str]) -> Layer:
             continue
         table, name = each.steps
         value: Any = [part.strip() for part in given.split(",")] if each.is_list else given
+        if each.name == BUNDLE:
+            value = str(Path(given).absolute())  # of the working directory, as paths of variables are
         if isinstance(value, str) and value.isascii() and value.isdecimal():
             value = int(value)
         document.setdefault(table, {})[name] = value
