@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,11 +19,16 @@ from lichen.flows.text.rendering import RenderError
 from lichen.flows.text.template import TemplateError, parse_template
 from lichen.flows.walk.planner import FlowPlanner
 from lichen.packs.building.compiling import source_of
+from lichen.packs.bundles.checking import examined as examined_bundle
 from lichen.packs.checking.doctor import examined
 from lichen.packs.checking.structure import manifest_errors
 from lichen.packs.container.archive import opened
 from lichen.packs.manifests.cbor import decoded
 from lichen.packs.manifests.reading import manifest_of
+from lichen.packs.squash.image import opened as opened_bundle
+from lichen.packs.squash.writing import squashed
+from lichen.settings.bundles import words
+from lichen.settings.bundles.reading import read_words
 from tests.flows.test_template import TREE, Values
 from tests.packs.making import FLOW, cbor, meta_files, meta_pack, v1_pack, v1_value
 
@@ -42,6 +48,20 @@ def pack(data: bytes) -> None:
     for path in archive:
         archive.read(path)
     examined("x.gtpack", data)
+
+
+def bundle(data: bytes) -> None:
+    """Opened, every file read, and all that is wrong with it found."""
+    image = opened_bundle("x.gtbundle", data)
+    for path in image:
+        image.read(path)
+    examined_bundle(image)
+
+
+def bundle_file(data: bytes) -> None:
+    """The documents of a bundle's folder: what is wrong with them is told and not raised."""
+    for kind in (words.Bundle, words.Demo, words.Operator):
+        read_words("x.yaml", data, kind)
 
 
 def manifest(data: bytes) -> None:
@@ -75,6 +95,19 @@ def expression(data: bytes) -> None:
 FIXTURES = Path(__file__).parents[1] / "flows" / "fixtures"
 WRITTEN = tuple(each.read_bytes() for each in sorted(FIXTURES.rglob("*.ygtc")) if each.stat().st_size < 4096)
 TEXT = bytes([*range(32, 127), 10])
+ROOT = b"""bundle_id: shop
+bundle_name: The shop
+locale: de-AT
+app_packs: [packs/x.gtpack, 'oci://r/y:1']
+app_pack_mappings:
+  - {reference: packs/x.gtpack, scope: tenant, tenant: acme}
+providers: {messaging-webchat: {pack: a.gtpack}}
+telemetry: {enabled: true, sampling: 0.5}
+"""
+STARTS = b"""tenant: acme
+services: {nats: {enabled: false}, gateway: {port: 8080}, events: {enabled: auto}}
+webchat: {notifier: {backend: redis, capacity: 64}}
+"""
 LONG = b"""id: long
 type: messaging
 parameters: {a: 1}
@@ -86,8 +119,27 @@ nodes:
     text: 'Hello {{ in.name }} {{json node.ask}}'
     retry: {attempts: 2}
 """
+PACKED = base64.b64decode(
+    "aHNxcwcAAAAAAAAAABAAAAEAAAABAAwAQAIBAAQAAADAAAAAAAAAAIMBAAAAAAAAewEAAAAAAAD//////////6QAAAAAAAAA+AAAAAAAAABtAQ"
+    "AAAAAAAP//////////eNpLKs1LyUmNz0yxUijOyC/gSoLw8xJzU60UQjJSIaI5mXmpCvlpCiWpFSUKo5xRzoBxuOIVbBUKSpNyMpO5AAoa+LFS"
+    "AHjaY2JYwsgABXAGFKgBMROSPDOaXDcTSM9buDwTEi0DxOxo+tmQ9G8EKuJmQNXPiqRfiUGSgQVNngXJHdIMFmDzkeXZkdTZMQQwcABpAMAuCM"
+    "JjAHjaY2CAAGYgVgBiJgYWhgq9kooSqDgDGxAngCW4GEpS8xLzSvTScxMLYNKsQNwAxIxAExKTc1OZoOKMUBqkLak0LyUnVa8yMTfHASjBCLSi"
+    "IDE5u3gBUA8j0AKIscUAFCgThw4AeNpLYIAAFygNAAgwAKVdAQAAAAAAAASAAAAAAHUBAAAAAAAA"
+)
+"""A bundle as mksquashfs packs it: three files in one fragment, all by gzip."""
 TARGETS: Mapping[str, Target] = {
     "pack": Target(pack, (meta_pack(), v1_pack()), (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"\xff\xff\xff\xff")),
+    "bundle": Target(
+        bundle,
+        (PACKED, squashed("x", {"bundle.yaml": ROOT, "packs/x.gtpack": v1_pack(), "a/b/c": b"1"})),
+        (b"hsqs", b"\xff\xff\xff\xff", b"\x00\x80", b"\x01\x00", b"../", b"\x00\x00\x00\x01"),
+    ),
+    "bundle-file": Target(
+        bundle_file,
+        (ROOT, STARTS),
+        (b"- ", b"&a ", b"*a", b"<<: ", b"{", b"[", b": ", b"!!int ", b"\n  ", b"0x", b".inf", b"2001-01-01", b"? "),
+        TEXT,
+    ),
     "manifest": Target(
         manifest,
         (cbor(v1_value()), meta_files()["manifest.cbor"]),

@@ -223,3 +223,14 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as missing:
         opened("x.gtbundle", squashed("shop", {"a": b"1"})).read("b")
     assert missing.value.code == "bundle_file_missing"
+
+
+@pytest.mark.req("GRE-73.3")
+@pytest.mark.parametrize("field", [15, 16])
+@pytest.mark.parametrize("place", [0, 95, 2**31, 2**64 - 2])
+def test_tables_that_lie_elsewhere_are_refused(field: int, place: int) -> None:
+    fields = list(layout.SUPER.unpack_from(squashed("shop", {"a": b"1"})))
+    data = bytearray(squashed("shop", {"a": b"1"}))
+    fields[field] = place
+    layout.SUPER.pack_into(data, 0, *fields)
+    assert _refusal(bytes(data)) == "bundle_header"

@@ -71,7 +71,8 @@ def read_super(name: str, data: bytes, limits: Limits) -> Super:
     del flags  # says how it was made; each block says for itself whether it is packed
     later = [each for each in (fragment_table, export, id_table) if each != NOWHERE]
     ends = [each for each in (*_first_blocks(data, later, used), used) if each >= folder_table]
-    if not SUPER.size <= inode_table < folder_table <= min(ends) <= used:
+    end = min(ends, default=0)
+    if not SUPER.size <= inode_table < folder_table <= end <= used:
         message = "Its tables do not lie one after the other within it."
         raise bundle_error(name, "", message, code="bundle_header")
     kind = COMPRESSORS.get(compressor, f"number {compressor}")
@@ -79,7 +80,7 @@ def read_super(name: str, data: bytes, limits: Limits) -> Super:
         message = f"It is compressed by {kind}, which is not read here."
         step = f"Build it anew with `lichen bundle build`, or with another tool and one of {', '.join(READ)}."
         raise bundle_error(name, "", message, code="bundle_compression", next_step=step)
-    return Super(inodes, block, fragments, kind, root, used, inode_table, folder_table, min(ends), fragment_table)
+    return Super(inodes, block, fragments, kind, root, used, inode_table, folder_table, end, fragment_table)
 
 
 def _first_blocks(data: bytes, tables: list[int], used: int) -> list[int]:
