@@ -80,6 +80,19 @@ def test_a_bundle_is_served_to_whom_it_is_for_by_who_trusts_it(shop: Shop) -> No
     assert told.out.rstrip().endswith("bundle.yaml:5)")
 
 
+@pytest.mark.req("GRE-71.8")
+def test_what_a_bundle_forbids_is_forbidden(shop: Shop) -> None:
+    rules = shop.root / "shop/tenants/acme/tenant.gmap"
+    ann = '[tenants.acme]\nactors = [{ id = "ann", kind = "customer" }]\n'
+    (shop.root / "lichen.toml").write_text(TRUSTING.replace("shop.gtbundle", "shop") + ann)
+    for text, code in (("_ = public\n", 0), ("_ = public\nshop.desk/main = forbidden\n", 5), ("_ = forbidden\n", 5)):
+        rules.write_text(text)
+        asked = shop.run("ask", "hi", "--tenant", "acme", "--as", "ann")
+        assert asked.code == code, asked.err
+    rules.write_text("_ = maybe\n")
+    assert "tenant.gmap:1" in shop.run("doctor").out
+
+
 @pytest.mark.req("GRE-73.8")
 def test_a_bundle_brings_no_trust(shop: Shop) -> None:
     refused = shop.run("serve", "--port", "0", "--bundle", "shop.gtbundle")

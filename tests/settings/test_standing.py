@@ -161,15 +161,30 @@ def test_a_bundle_serves_its_tenants_in_its_language(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.req("GRE-71.8")
+def test_rules_of_tenants_and_teams_are_those_of_the_bundle(tmp_path: Path) -> None:
+    rules = {"tenants/acme/tenant.gmap": "_ = forbidden\n", "tenants/acme/teams/sales/team.gmap": "desk = public\n"}
+    text = ROOT.replace("hooks: [hook.x]", "tenant: acme\nteam: sales\nproviders: {webchat: {}}")
+    _written(tmp_path / "shop", {"bundle.yaml": text, "packs/desk.gtpack": "", **rules})
+    _written(tmp_path, {"lichen.toml": '[lichen]\nbundle = "shop"\n'})
+    for folder, before in ((tmp_path / "shop", ""), (tmp_path, "shop/")):
+        found = _read(folder, "bundle.yaml" if not before else "lichen.toml")
+        assert found.errors == ()
+        assert found.settings is not None
+        acme = found.settings.tenants["acme"]
+        assert (acme.access, list(acme.teams)) == (f"{before}tenants/acme/tenant.gmap", ["sales"])
+        assert acme.teams["sales"].access == f"{before}tenants/acme/teams/sales/team.gmap"
+        assert acme.webchat is not None
+        assert acme.webchat.team == "sales"
+
+
 @pytest.mark.req("GRE-71.4")
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({"tenants/acme/tenant.gmap": "_ = forbidden\n"}, ("bundle_access_unsupported", "tenants/acme/tenant.gmap")),
-        ({"tenants/acme/tenant.gmap": "desk = public\n"}, ("bundle_access_unsupported", "tenants/acme/tenant.gmap")),
         (
-            {"tenants/acme/teams/t/team.gmap": "_ = public\ndesk/main = forbidden\n"},
-            ("bundle_access_unsupported", "tenants/acme/teams/t/team.gmap"),
+            {"tenants/acme/teams/No Team/team.gmap": "_ = forbidden\n"},
+            ("settings_invalid", "tenants/acme/teams/No Team/team.gmap: tenants.acme.teams"),
         ),
         (
             {"tenants/acme/packs/own.gtpack": "", "tenants/bravo/tenant.gmap": "_ = public"},

@@ -10,6 +10,7 @@ from lichen.core.words.errors import LichenError, NotFound
 from lichen.core.words.scope import Scope
 from lichen.gate.access.parsing import FILE_BYTES_MAX, Parsed, parse
 from lichen.gate.access.rules import OPEN, AccessRules, Rules
+from lichen.settings.bundles.finding import is_of_bundle
 from lichen.settings.file import FILE, Settings
 
 
@@ -49,7 +50,8 @@ class AccessSource:
         assert self._settings is not None
         path = self._settings.root / named
         try:
-            check_within(path, self._settings.root, place=str(path))
+            if not is_of_bundle(path, self._settings.root, self._settings.parts.bundle, self._settings.home):
+                check_within(path, self._settings.root, place=str(path))
             return parse(_bytes(path), named, path=str(path))
         except LichenError as error:
             return _Unread(Rules(), (error,))

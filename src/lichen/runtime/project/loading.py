@@ -22,7 +22,7 @@ from lichen.runtime.entries.files import rules_wrong
 from lichen.runtime.project.modules import own_modules, referred
 from lichen.runtime.project.project import Project
 from lichen.runtime.project.secretkinds import kinds
-from lichen.settings.bundles.finding import folder_of
+from lichen.settings.bundles.finding import is_of_bundle
 from lichen.settings.components.table import ComponentTable
 from lichen.settings.file import FILE, FlowFile, Settings
 from lichen.settings.packs.table import PackFile
@@ -205,12 +205,9 @@ class Loading:
     def _packed_inside(self, named: str, place: str) -> None:
         """Refuses a pack that lies neither in the project's folder nor in its bundle's. Raises Invalid
         (`path_outside`)."""
-        bundle = self._settings.parts.bundle
-        if bundle:
-            folder = folder_of(self._root / bundle, self._settings.home).resolve()
-            if (self._root / named).resolve().is_relative_to(folder):
-                return
-        self._inside(named, place)
+        settings = self._settings
+        if not is_of_bundle(self._root / named, self._root, settings.parts.bundle, settings.home):
+            self._inside(named, place)
 
     def assembled(
         self, agents: Sequence[Agent], tools: Sequence[Tool], packs: Sequence[Opened], old: Sequence[Brought] = ()

@@ -44,6 +44,14 @@ def root_of(file: Path) -> Path:
     return above if is_nested and (above / "packs").is_dir() and not (file.parent / "packs").is_dir() else file.parent
 
 
+def is_of_bundle(path: Path, root: Path, bundle: str, home: Path) -> bool:
+    """Whether a path leads, links followed, into the bundle that a project names; `bundle` is empty for none.
+
+    Raises NotFound (`bundle_missing`).
+    """
+    return bool(bundle) and path.resolve().is_relative_to(folder_of(root / bundle, home).resolve())
+
+
 def folder_of(bundle: Path, home: Path) -> Path:
     """Where the files of a bundle are: in it, or where its SquashFS file was unpacked, in the data directory.
 

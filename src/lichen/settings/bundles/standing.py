@@ -6,7 +6,7 @@ else as a warning. A bundle brings no trust: whose packs count is said by who se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -60,15 +60,18 @@ class _Making:
         self.root = root_of(file)
         self._file, self._base = file, base or self.root
         self._env = environ.get(ENV, "").strip() or ENVIRONMENT
+        self._team = ""
         self._places: dict[Steps, str] = {}
         self.document: dict[str, Any] = {}
         self.errors: list[Invalid] = []
         self.warnings: list[LichenError] = []
 
     def at(self, steps: Steps) -> str:
-        """`file:line` of what is at a path, or of the closest thing around it."""
+        """`file:line` of what is at a path, or of the closest thing around it, or of the first in that."""
         for length in range(len(steps), 0, -1):
             found = self._places.get(tuple(steps[:length]))
+            below = (place for known, place in self._places.items() if known[:length] == tuple(steps[:length]))
+            found = found or next(below, None)
             if found is not None:
                 return found
         return str(self._file)
@@ -157,18 +160,22 @@ class _Making:
             if language != "en":
                 self._say(("tenants", name, "languages"), [language, "en"], _line(marked, "locale"))
             self._access(name, found.tenants.get(name, Rules("", {})))
-        if team != "default":
-            message = f"The team {team} is not chosen for everybody: a session says of which team it is."
-            step = "Say in rules of the team what it may come to."
-            self.warnings.append(Invalid(message, code="bundle_ignored", place=marked.place("team"), next_step=step))
+        self._team = team if team in found.tenants.get(tenant, Rules("", {})).teams else ""
+        if team not in ("default", self._team):
+            message = f"The team {team} has no rules of its own, so that it is like nobody's."
+            step = f"Write tenants/{tenant}/teams/{team}/team.gmap, or leave the team out."
+            place = marked.place("team")
+            self.warnings.append(Invalid(message, code="bundle_ignored", place=place, next_step=step))
 
     def _access(self, tenant: str, rules: Rules) -> None:
-        """Rules are refused that there is nothing for here: without them more would be allowed."""
-        for path in filter(None, (rules.tenant, *rules.teams.values())):
-            if not _allows_all(self.root / path):
-                message = "It forbids something, and nothing here would hold it."
-                step, place = "Say in policies what may be done, and leave the file out.", str(self.root / path)
-                self.errors.append(Invalid(message, code="bundle_access_unsupported", place=place, next_step=step))
+        """The rules of a tenant and of its teams. Without any, policy alone decides."""
+        files = {("access",): rules.tenant} if rules.tenant else {}
+        for steps, path in (files | {("teams", team, "access"): path for team, path in rules.teams.items()}).items():
+            self._say(("tenants", tenant, *steps), self._inner(self.root / path), str(self.root / path))
+
+    def _inner(self, path: Path) -> str:
+        """A path as the settings have it: from the folder they are of, where it lies in that."""
+        return str(path.relative_to(self._base) if path.is_relative_to(self._base) else path)
 
     def _providers(self, found: Listed, named: Mapping[str, words.Provider], tenant: str, marked: Marked) -> None:
         """The channels that providers are here. Their packs hold upstream's own, which are not run."""
@@ -181,6 +188,8 @@ class _Making:
             kind = _kind(name)
             if kind == "webchat":
                 self._say(("tenants", tenant, "webchat", "env"), self._env, at)
+                if self._team:
+                    self._say(("tenants", tenant, "webchat", "team"), self._team, _line(marked, "team"))
             elif kind:
                 message = f"The provider {name} is the channel {kind} here, which is not set up yet."
                 step = f"Run `lichen channel add {kind} --tenant {tenant}` in a project that has this bundle."
@@ -199,7 +208,7 @@ class _Making:
                 place = str(self.root / path)
                 self.errors.append(Invalid(message, code="bundle_pack_scoped", place=place, next_step=step))
         paths = [self.root / path for path in (*found.packs, *found.scoped)]
-        inner = [str(path.relative_to(self._base) if path.is_relative_to(self._base) else path) for path in paths]
+        inner = [self._inner(path) for path in paths]
         for i, path in enumerate(paths):
             self._places["lichen", "packs", i] = str(path)
         self._say(("lichen", "packs"), inner, str(self.root / "packs"))
@@ -232,19 +241,3 @@ def _kind(provider: str) -> str:
     if "webchat" in parts:
         return "webchat"
     return next((kind for kind in CHANNELS if kind in parts), "")
-
-
-def _allows_all(path: Path) -> bool:
-    """Whether a file of rules forbids nothing: it says `_ = public`, and no rule says otherwise."""
-    lines = _lines(path)
-    said = [line.partition("=")[::2] for line in lines]
-    return ("_", "public") in {(a.strip(), b.strip()) for a, b in said} and all(b.strip() == "public" for _, b in said)
-
-
-def _lines(path: Path) -> Iterator[str] | list[str]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(65_536 + 1).decode("utf-8", "replace")
-    except OSError:
-        return []
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]

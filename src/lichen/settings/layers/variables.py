@@ -52,6 +52,7 @@ VARIABLES: Final = (
     Variable("LICHEN_ENV", (), "Its environment."),
     Variable("LICHEN_MODEL", (), "The model of agent files that say `model_from`."),
     Variable("LICHEN_PUBLIC_URL", (), "Where the world reaches us, for `lichen channel`."),
+    Variable("LICHEN_CACHE", (), "Where packs that were fetched are kept."),
     Variable("LICHEN_PINS", (), "Where the pins of schemas are kept for `lichen schemapin`."),
     Variable("XDG_CONFIG_HOME", (), "Where the user's own `lichen/config.toml` lies; else in `~/.config`."),
 )
