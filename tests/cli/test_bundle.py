@@ -41,6 +41,38 @@ app_packs:
   - reference: oci://ghcr.io/acme/packs/desk:1.2
     policy: public
 """
+OPS = """\
+version: 1
+tenant: acme
+team: ops
+project_root: .
+bundle:
+  bundle_id: shop
+  bundle_name: The shop
+  locale: de
+  mode: create
+  advanced_setup: false
+  setup_execution_intent: false
+  export_intent: false
+policy:
+  source:
+    tenant_gmap: tenants/acme/tenant.gmap
+    team_gmap: tenants/acme/teams/ops/team.gmap
+  default: forbidden
+catalogs:
+  []
+app_packs:
+  - reference: oci://ghcr.io/acme/packs/desk:1.2
+    policy: forbidden
+extension_providers:
+  []
+hooks:
+  []
+subscriptions:
+  []
+capabilities:
+  []
+"""
 SETUP: dict[str, Any] = {
     "schema_version": 1,
     "provider_id": "telegram",
@@ -119,7 +151,7 @@ def test_a_folder_is_built_to_the_same_bytes_which_unsquashfs_takes_apart(shell:
     assert {path: data for path, data in files.items() if path in kept} == kept
     manifest = json.loads(files["bundle-manifest.json"])
     assert manifest["format_version"] == "gtbundle-v1"
-    assert manifest["resolved_targets"] == [
+    assert manifest["resolved_targets"][1:] == [
         {
             "path": "resolved/acme.yaml",
             "tenant": "acme",
@@ -132,6 +164,25 @@ def test_a_folder_is_built_to_the_same_bytes_which_unsquashfs_takes_apart(shell:
     assert [each["reference"] for each in lock["app_packs"]] == manifest["app_packs"]
     assert lock["setup_state_files"] == ["state/setup/telegram.json"]
     assert first["left_out"] == ["notes.txt"]
+
+
+@pytest.mark.req("GRE-73.2")
+def test_what_targets_may_do_is_written_as_upstream_writes_it(shell: Shell, tmp_path: Path) -> None:
+    (shell.bundle / "tenants/acme/teams/ops").mkdir()
+    (shell.bundle / "tenants/acme/teams/ops/team.gmap").write_text("other = public\ndesk = forbidden\n")
+    (shell.bundle / "resolved/acme.yaml").unlink()
+    built = shell.data("build", "shop", "--out", "a.gtbundle")
+    assert [path for path in built["files"] if path.startswith("resolved/")] == [
+        "resolved/acme.ops.yaml",
+        "resolved/acme.sales.yaml",
+        "resolved/acme.yaml",
+    ]
+    files = extracted((shell.root / "a.gtbundle").read_bytes(), tmp_path / "out")
+    assert files["resolved/acme.ops.yaml"].decode() == OPS
+    targets = json.loads(files["bundle-manifest.json"])["resolved_targets"]
+    told = [(each.get("team"), each["app_pack_policies"][0]["policy"]) for each in targets]
+    assert told == [("ops", "forbidden"), ("sales", "public"), (None, "public")]
+    assert shell.data("doctor", "a.gtbundle")["ok"]
 
 
 @pytest.mark.req("GRE-73.5")
@@ -169,6 +220,10 @@ WRONG: Mapping[str, tuple[dict[str, str], dict[str, str]]] = {
     "a pack that is not there": (
         {"bundle.yaml": ROOT.replace("app_packs:\n", "app_packs:\n  - packs/gone.gtpack\n")},
         {"bundle.yaml:7:5#/app_packs/0": "bundle_pack_missing"},
+    ),
+    "rules that are none": (
+        {"tenants/acme/teams/sales/team.gmap": "_ = public\ndesk = maybe\n"},
+        {"tenants/acme/teams/sales/team.gmap:2:8": "access_verdict"},
     ),
     "another manifest": (
         {"bundle-manifest.json": '{"format_version": "gtbundle-v9"}'},
@@ -211,7 +266,7 @@ def test_a_manifest_and_a_lock_that_do_not_fit_what_is_there_are_named(shell: Sh
     assert found.pop("bundle-lock.json#/app_packs/0/digest") == "bundle_pack_differs"
     assert {place: code for place, code in found.items() if not place.startswith("packs/")} == {
         "bundle-manifest.json#/requested_mode": "bundle_manifest_differs",
-        "bundle-manifest.json#/generated_resolved_files/0": "bundle_file_missing",
+        "bundle-manifest.json#/generated_resolved_files/1": "bundle_file_missing",
         "bundle-lock.json#/requested_mode": "bundle_lock_differs",
         "bundle-lock.json#/app_packs": "bundle_lock_differs",
     }

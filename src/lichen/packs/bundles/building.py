@@ -16,6 +16,7 @@ from lichen.core.words.errors import Invalid
 from lichen.packs.bundles.opening import Bundle
 from lichen.packs.bundles.packs import file_of
 from lichen.packs.bundles.reading import ROOT, Documents, is_setup, read_documents
+from lichen.packs.bundles.resolving import resolved
 from lichen.packs.bundles.words import (
     FORMAT,
     LOCK,
@@ -28,6 +29,7 @@ from lichen.packs.bundles.words import (
     Target,
 )
 from lichen.packs.squash.writing import squashed
+from lichen.settings.bundles.reading import read_words
 
 FOLDERS: Final = ("packs/", "providers/", "tenants/", "resolved/", "assets/", "i18n/", "catalogs/", "agents/")
 _KEPT: Final = (ROOT, "greentic.demo.yaml", "greentic.operator.yaml", "greentic.yaml")
@@ -52,14 +54,23 @@ def built(bundle: Bundle, name: str) -> Built:
         raise Invalid(message, code="bundle_unrooted", place=bundle.name, next_step=step)
     files = {path: bundle.read(path) for path in bundle if path in _KEPT or path.startswith(FOLDERS)}
     files |= {path: _without_secrets(bundle, path) for path in bundle if is_setup(path)}
-    manifest = _manifest(bundle, documents)
+    targets = resolved(bundle, documents.root)
+    files |= targets
+    made = {path: _read_again(path, data) for path, data in targets.items()}
+    manifest = _manifest(documents, dict(sorted({**documents.resolved, **made}.items())))
     files[MANIFEST] = _written(manifest)
     files[LOCK] = _written(_lock(bundle, documents, manifest))
     left = (path for path in bundle if path not in files and path != WORKSPACE_LOCK)
     return Built(squashed(name, files), manifest, tuple(sorted(files)), tuple(left))
 
 
-def _manifest(bundle: Bundle, documents: Documents) -> Manifest:
+def _read_again(path: str, data: bytes) -> Resolved:
+    said = read_words(path, data, Resolved).words
+    assert said is not None, "what is written here can be read"
+    return said
+
+
+def _manifest(documents: Documents, targets: dict[str, Resolved]) -> Manifest:
     root = documents.root
     assert root is not None, "a bundle that is built has its root"
     return Manifest(
@@ -69,7 +80,7 @@ def _manifest(bundle: Bundle, documents: Documents) -> Manifest:
         root.mode,
         root.locale,
         ".gtbundle",
-        generated_resolved_files=tuple(documents.resolved),
+        generated_resolved_files=tuple(targets),
         generated_setup_files=tuple(sorted(documents.setups)),
         app_packs=root.packs,
         extension_providers=tuple(sorted(set(root.extension_providers))),
@@ -77,7 +88,7 @@ def _manifest(bundle: Bundle, documents: Documents) -> Manifest:
         hooks=tuple(sorted(set(root.hooks))),
         subscriptions=tuple(sorted(set(root.subscriptions))),
         capabilities=tuple(sorted(set(root.capabilities))),
-        resolved_targets=tuple(_target(path, each) for path, each in documents.resolved.items()),
+        resolved_targets=tuple(_target(path, each) for path, each in targets.items()),
     )
 
 

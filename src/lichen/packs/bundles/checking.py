@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lichen.core.words.errors import Invalid, LichenError
+from lichen.gate.access.parsing import parse
 from lichen.packs.bundles.opening import Bundle
 from lichen.packs.bundles.packs import file_of, is_remote, packs_in
 from lichen.packs.bundles.reading import ROOT, Documents, place_of, read_documents
@@ -26,6 +27,7 @@ def examined(bundle: Bundle) -> tuple[LichenError, ...]:
     found += _manifest(bundle, documents)
     found += _lock(bundle, documents)
     found += _references(bundle, documents)
+    found += _rules(bundle)
     found += _secrets(bundle, documents)
     found += _packs(bundle)
     return tuple(found)
@@ -107,6 +109,13 @@ def _references(bundle: Bundle, documents: Documents) -> Iterator[Invalid]:
             if is_remote(reference):
                 step = "Fetch it into packs/ first: a bundle that is served fetches nothing."
             yield Invalid(message, code="bundle_pack_missing", place=marked.place(*steps), next_step=step)
+
+
+def _rules(bundle: Bundle) -> Iterator[Invalid]:
+    """What is wrong with the rules of tenants and teams."""
+    for path in bundle:
+        if path.endswith(".gmap"):
+            yield from parse(bundle.read(path), path, path=place_of(bundle, path)).errors
 
 
 def _secrets(bundle: Bundle, documents: Documents) -> Iterator[Invalid]:
