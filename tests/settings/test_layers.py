@@ -136,9 +136,9 @@ def test_every_variable_that_the_code_names_is_in_the_table() -> None:
     named = {
         name
         for each in source.rglob("*.py")
-        for name in re.findall(r"(?<![A-Z_^])LICHEN_[A-Z_]*[A-Z]\b", each.read_text(encoding="utf-8"))
+        for name in re.findall(r"(?<![A-Z_^])(?:LICHEN|GREENTIC)_[A-Z_]*[A-Z]\b", each.read_text(encoding="utf-8"))
     }
-    assert named == {name for name in known if name.startswith("LICHEN_")}
+    assert named == {name for name in known if name.startswith(("LICHEN_", "GREENTIC_"))}
 
 
 @pytest.mark.req("GRE-70.7")

@@ -54,6 +54,15 @@ VARIABLES: Final = (
     Variable("LICHEN_PUBLIC_URL", (), "Where the world reaches us, for `lichen channel`."),
     Variable("LICHEN_CACHE", (), "Where packs that were fetched are kept."),
     Variable("LICHEN_PINS", (), "Where the pins of schemas are kept for `lichen schemapin`."),
+    Variable("GREENTIC_ENV", (), "The environment of a bundle's tenants; else `local`."),
+    Variable("GREENTIC_PACK_STRICT_EXTENSIONS", (), "Unknown extensions of a pack are errors of `lichen pack doctor`."),
+    Variable("GREENTIC_PACK_CACHE_DIR", (), "Where packs that were fetched are kept; it comes before `LICHEN_CACHE`."),
+    Variable("GREENTIC_HOME", (), "Its folder `cache/packs`, where the account has no home of its own."),
+    Variable("GREENTIC_CACHE_MAX_BYTES", (), "How much of them is kept."),
+    Variable("GREENTIC_DIST_OFFLINE", (), "Nothing is fetched; what is kept has to do."),
+    Variable("GREENTIC_DIST_ALLOW_INSECURE_LOCAL_HTTP", (), "A registry of the loopback may be asked without TLS."),
+    Variable("GREENTIC_REPO_REGISTRY_BASE", (), "The registry that `repo://` stands for."),
+    Variable("GREENTIC_STORE_REGISTRY_BASE", (), "The registry that `store://` stands for."),
     Variable("XDG_CONFIG_HOME", (), "Where the user's own `lichen/config.toml` lies; else in `~/.config`."),
 )
 """Every one that is read, in the order in which they are shown."""
