@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lichen.cli.here.bundled import ready, said_in, started
 from lichen.cli.here.trust import check_trust, nearest
+from lichen.cli.starts.bundled import ready, said_in, started
 from lichen.core.words.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def locate(cwd: Path | None = None, environ: Mapping[str, str] = os.environ) -> 
     bundle = said_in(file, environ)
     if file is not None and bundle is not None:
         ready(bundle, home)
-    begun = None if file is not None else started(start, bundle, home, environ)
+    begun = None if file is not None else started(start, bundle, home)
     found = file or begun or remembered(home) or (None if _has_data(home) else _demo(start))
     if found is not None:
         check_trust(found, environ)

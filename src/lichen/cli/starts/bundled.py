@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lichen.cli.here.trust import check_trust
 from lichen.core.words.errors import Conflict, Invalid, NotFound
 from lichen.settings.layers.variables import BUNDLE
 
@@ -26,10 +25,9 @@ def said_in(file: Path | None, environ: Mapping[str, str]) -> Path | None:
     return file.parent / said if isinstance(said, str) and said else None
 
 
-def started(start: Path, bundle: Path | None, home: Path, environ: Mapping[str, str]) -> Path | None:
+def started(start: Path, bundle: Path | None, home: Path) -> Path | None:
     """The file that stands for a project where there is no `lichen.toml`: of the bundle that is named, else of the
-    working directory as upstream looks for it. Raises NotFound (`bundle_missing`), Invalid (`bundle_…`), Denied
-    (`project_untrusted`)."""
+    working directory as upstream looks for it. Raises NotFound (`bundle_missing`), Invalid (`bundle_…`)."""
     from lichen.settings.bundles.finding import started_by, started_here
 
     if bundle is None:
@@ -41,8 +39,6 @@ def started(start: Path, bundle: Path | None, home: Path, environ: Mapping[str, 
             message = "Nothing in the bundle starts it: no greentic.demo.yaml, and no bundle.yaml with its tenants."
             step = "Run `lichen bundle doctor` on it."
             raise Invalid(message, code="bundle_unrooted", place=str(bundle), next_step=step)
-    if found is not None:
-        check_trust(found, environ)
     return found
 
 
