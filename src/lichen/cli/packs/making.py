@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -125,8 +126,11 @@ def sign(
         where, scheme = _sign_archive(pack, key, chain, subject, days, manifest), "archive"
     screen = Screen(as_json=as_json)
     mark = fingerprint(secret.public_key())
-    if not screen.data({"file": str(where), "scheme": scheme, "key": mark}):
+    digest = f"sha256:{sha256(where.read_bytes()).hexdigest()}" if scheme == "archive" else None
+    if not screen.data({"file": str(where), "scheme": scheme, "key": mark, "digest": digest}):
         screen.line(f"{where} holds the signature of {mark}.")
+        if digest is not None:
+            screen.line(digest)
 
 
 def _sign_folder(folder: Path, key: Path) -> Path:
