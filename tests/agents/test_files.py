@@ -394,12 +394,12 @@ def test_an_agent_knows_all_the_files_it_is_made_of_and_is_made_again_of_them(tm
     assert {Path(path).name for path in agent.source.files} == {"support.yaml", "refunds.yaml", "support@3.md"}
     for name in ("support.yaml", "refunds.yaml", "prompts/support@3.md"):
         (tmp_path / name).unlink()
-    assert agent.source.again(agent.source.files).digest == agent.digest
+    assert agent.source.again(agent.source.files, ()).digest == agent.digest
     changed = {
         path: data.replace(b"Be strict.", b"Be kind.") if path.endswith("refunds.yaml") else data
         for path, data in agent.source.files.items()
     }
-    assert agent.source.again(changed).children[0].digest != agent.children[0].digest
+    assert agent.source.again(changed, ()).children[0].digest != agent.children[0].digest
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

@@ -85,7 +85,7 @@ async def test_a_pattern_in_a_file_runs_and_knows_the_files_it_is_made_of(home: 
     assert team.limits == Limits(calls=7)
     assert team.source is not None
     assert {Path(file).name for file in team.source.files} == {"team.yaml", "inner.toml", "one.yaml", "two.yaml"}
-    assert team.source.again(team.source.files).digest == team.digest
+    assert team.source.again(team.source.files, ()).digest == team.digest
     async with Runtime.open(home / "data", agents=[team]) as runtime:
         run = await runtime.runs.start(SCOPE, NAME, "Hello.", OPS)
         assert "Hello." in await runtime.runs.result(SCOPE, run, OPS)
