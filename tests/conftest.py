@@ -6,5 +6,5 @@ import os
 
 from hypothesis import settings
 
-settings.register_profile("small", max_examples=int(os.environ.get("LICHEN_TEST_EXAMPLES", "40")), deadline=None)
+settings.register_profile("small", max_examples=int(os.environ.get("LICHEN_TEST_EXAMPLES", "25")), deadline=None)
 settings.load_profile("small")

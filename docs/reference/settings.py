@@ -132,11 +132,11 @@ SETTINGS: Mapping[str, tuple[type[msgspec.Struct], Mapping[str, str]]] = {
             "the one whose host it comes to.",
             "access": "The `.gmap` file of rules that say which flows, agents and nodes may be come to, or one for "
             'each environment: `{ dev = "dev.gmap", prod = "prod.gmap" }`. Without one policy alone decides.',
-            "teams": "Its teams, each with rules of its own.",
+            "team": "Its teams, each with rules of its own.",
             "channels": "Any other table is for the channel of that name, which some package brings.",
         },
     ),
-    "[tenants.NAME.teams.TEAM]": (
+    "[tenants.NAME.team.TEAM]": (
         Team,
         {
             "access": "Its `.gmap` file, or one for each environment. What it says of a path stands above what the "

@@ -10,7 +10,8 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -280,7 +281,23 @@ def walks(
     chance: random.Random, *, tries: float = float("inf"), seconds: float = float("inf"), enough: int = 5
 ) -> list[Found]:
     """What is found in so many flows, or in so many seconds; no more than is enough."""
-    logging.getLogger("lichen").setLevel(logging.CRITICAL)  # that tools fail is no news here
+    with _quiet():
+        return _walks(chance, tries, seconds, enough)
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """That tools fail is no news here."""
+    log = logging.getLogger("lichen")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
+def _walks(chance: random.Random, tries: float, seconds: float, enough: int) -> list[Found]:
     began, found, done = time.monotonic(), list[Found](), 0
     while done < tries and time.monotonic() - began < seconds and len(found) < enough:
         seed, done = f"{chance.getrandbits(64):x}", done + 1

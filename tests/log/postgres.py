@@ -96,10 +96,10 @@ class Postgres:
 
 def _kill_below(pid: int) -> None:
     """Kills what a process started, and what that started."""
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            _kill_below(child)
-            with suppress(ProcessLookupError):
+    with suppress(OSError):  # it ended meanwhile, and what was below it with it
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in map(int, task.read_text().split()):
+                _kill_below(child)
                 os.kill(child, signal.SIGKILL)
 
 

@@ -147,7 +147,7 @@ async def test_a_run_keeps_its_team_for_all_that_it_does(shop: Shop) -> None:
 @pytest.mark.req("GRE-72.9")
 def test_a_team_that_nobody_comes_as_is_told(shop: Shop) -> None:
     flaws = [(flaw.code, flaw.place) for flaw in review(load(shop.file, environ={}))]
-    assert ("team_unreached", "lichen.toml: tenants.acme.teams.sales") in flaws
+    assert ("team_unreached", "lichen.toml: tenants.acme.team.sales") in flaws
     chat = '[tenants.acme.webchat]\nteam = "sales"\n'
     shop.file.write_text(shop.file.read_text().replace("[tenants.globex]", f"{chat}\n[tenants.globex]"))
     assert not [flaw for flaw in review(load(shop.file, environ={})) if flaw.code == "team_unreached"]

@@ -24,7 +24,7 @@ SETTINGS = """
     actors = [{id = "ops", kind = "operator", roles = ["operator"]}, {id = "ann", kind = "customer"}]
     access = "acme.gmap"
 
-    [tenants.acme.teams.sales]
+    [tenants.acme.team.sales]
     access = "sales.gmap"
 
     [tenants.globex]

@@ -172,8 +172,8 @@ def test_rules_of_tenants_and_teams_are_those_of_the_bundle(tmp_path: Path) -> N
         assert found.errors == ()
         assert found.settings is not None
         acme = found.settings.tenants["acme"]
-        assert (acme.access, list(acme.teams)) == (f"{before}tenants/acme/tenant.gmap", ["sales"])
-        assert acme.teams["sales"].access == f"{before}tenants/acme/teams/sales/team.gmap"
+        assert (acme.access, list(acme.team)) == (f"{before}tenants/acme/tenant.gmap", ["sales"])
+        assert acme.team["sales"].access == f"{before}tenants/acme/teams/sales/team.gmap"
         assert acme.webchat is not None
         assert acme.webchat.team == "sales"
 
@@ -184,7 +184,7 @@ def test_rules_of_tenants_and_teams_are_those_of_the_bundle(tmp_path: Path) -> N
     [
         (
             {"tenants/acme/teams/No Team/team.gmap": "_ = forbidden\n"},
-            ("settings_invalid", "tenants/acme/teams/No Team/team.gmap: tenants.acme.teams"),
+            ("settings_invalid", "tenants/acme/teams/No Team/team.gmap: tenants.acme.team"),
         ),
         (
             {"tenants/acme/packs/own.gtpack": "", "tenants/bravo/tenant.gmap": "_ = public"},

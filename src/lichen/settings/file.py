@@ -85,7 +85,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `secrets` says where those of its tools come from, `models` how it reaches providers of models, by their names;
     `schedules` are what begins by itself. `hosts` are the names under which only this tenant is reached: webhooks whose
     addresses name no tenant are the one's whose host they come to. `access` is the file of rules, or one for each
-    environment, that say which flows, agents and nodes may be come to; `teams` have rules of their own above them.
+    environment, that say which flows, agents and nodes may be come to; the tables `team` have rules above them.
     `channels` are the tables of a tenant that have another name: each is for the channel that is called so, which some
     package brings.
     """
@@ -108,7 +108,7 @@ class Tenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schedules: Annotated[tuple[Schedule, ...], msgspec.Meta(max_length=SCHEDULES_MAX)] = ()
     hosts: tuple[HostName, ...] = ()
     access: Access | None = None
-    teams: Annotated[Mapping[TeamName, Team], msgspec.Meta(max_length=TEAMS_MAX)] = {}
+    team: Annotated[Mapping[TeamName, Team], msgspec.Meta(max_length=TEAMS_MAX)] = {}
     channels: Mapping[str, Mapping[str, Any]] = msgspec.field(default_factory=dict[str, Any], name=CHANNEL)
 
     @property
@@ -331,12 +331,12 @@ class Settings(msgspec.Struct, frozen=True):
     def access(self, scope: Scope) -> AccessFiles:
         """The files that say what may be come to in an environment; none in one that nobody declared."""
         tenant = self.tenants.get(scope.tenant)
-        return AccessFiles() if tenant is None else files_in(tenant.access, tenant.teams, scope.env)
+        return AccessFiles() if tenant is None else files_in(tenant.access, tenant.team, scope.env)
 
     def team(self, tenant: str, name: str) -> str:
         """A team that the tenant declares; empty for any other, which no rules are about."""
         declared = self.tenants.get(tenant)
-        return name if declared is not None and name in declared.teams else ""
+        return name if declared is not None and name in declared.team else ""
 
     def budgets(self, scope: Scope) -> Budgets:
         """What models of an environment may use; one nobody declared has no bounds."""

@@ -137,14 +137,14 @@ def _tenant(file: Read, name: str, tenant: Tenant) -> Iterator[Invalid]:
     for wrong in wrong_with(tenant.secrets, tenant.environments):
         place = file.place("tenants", name, "secrets", *wrong.steps)
         yield Invalid(wrong.message, code=wrong.code, next_step=wrong.next_step, place=place)
-    for each in wrong_with_access(tenant.access, tenant.teams, tenant.environments):
+    for each in wrong_with_access(tenant.access, tenant.team, tenant.environments):
         place = file.place("tenants", name, *each.steps)
         yield Invalid(each.message, code=each.code, next_step=each.next_step, place=place)
     for found in wrong_with_schedules(tenant.schedules, tenant.environments):
         place = file.place("tenants", name, "schedules", found.number, found.key)
         yield Invalid(found.message, code=found.code, next_step=found.next_step, place=place)
-    if tenant.webchat is not None and tenant.webchat.team and tenant.webchat.team not in tenant.teams:
-        known = ", ".join(tenant.teams) or "none is declared"
+    if tenant.webchat is not None and tenant.webchat.team and tenant.webchat.team not in tenant.team:
+        known = ", ".join(tenant.team) or "none is declared"
         yield file.unknown(
             "team", tenant.webchat.team, "tenants", name, "webchat", "team", code="team_unknown", known=known
         )

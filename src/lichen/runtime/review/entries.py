@@ -99,11 +99,11 @@ def _unreached(project: Project, name: str, tenant: Tenant) -> Iterator[Flaw]:
     """Teams whose rules bind nobody who comes by a channel."""
     channels = {each.team for each in project.channels.all if each.scope.tenant == name}
     own = set[str]() if tenant.webchat is None else {tenant.webchat.team}
-    for team in tenant.teams:
+    for team in tenant.team:
         if team not in channels | own:
             message = f"No channel of {name} is of the team {team}, so its rules bind nobody."
             mend = f'Write team = "{team}" into the table of a channel, or name it where sessions are opened.'
-            yield Flaw("team_unreached", "warning", message, mend, f"{FILE}: tenants.{name}.teams.{team}")
+            yield Flaw("team_unreached", "warning", message, mend, f"{FILE}: tenants.{name}.team.{team}")
 
 
 def explained(
@@ -117,7 +117,7 @@ def explained(
     settings = project.settings
     scope = settings.scope(tenant, env)
     if team and not settings.team(tenant, team):
-        step = f"Name one of: {', '.join(settings.tenants[tenant].teams) or 'none is declared'}."
+        step = f"Name one of: {', '.join(settings.tenants[tenant].team) or 'none is declared'}."
         raise NotFound(f"{tenant} has no team {team!r}.", code="team_unknown", next_step=step)
     rules, asked = AccessSource(settings).load(scope), path_of(path)
     passed = [Path(asked.pack, asked.flow), asked] if asked.node else [asked]

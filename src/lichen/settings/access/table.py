@@ -46,7 +46,7 @@ def files_in(access: Access | None, teams: Mapping[str, Team], env: str) -> Acce
 
 def wrong_with_access(access: Access | None, teams: Mapping[str, Team], environments: Sequence[str]) -> Iterator[Wrong]:
     """Environments that nobody declared, and those that no file is said for: they would be open without being meant."""
-    named = [(("access",), access), *((("teams", name, "access"), team.access) for name, team in teams.items())]
+    named = [(("access",), access), *((("team", name, "access"), team.access) for name, team in teams.items())]
     for steps, files in named:
         if files is None or isinstance(files, str):
             continue

@@ -170,7 +170,7 @@ class _Making:
     def _access(self, tenant: str, rules: Rules) -> None:
         """The rules of a tenant and of its teams. Without any, policy alone decides."""
         files = {("access",): rules.tenant} if rules.tenant else {}
-        for steps, path in (files | {("teams", team, "access"): path for team, path in rules.teams.items()}).items():
+        for steps, path in (files | {("team", team, "access"): path for team, path in rules.teams.items()}).items():
             self._say(("tenants", tenant, *steps), self._inner(self.root / path), str(self.root / path))
 
     def _inner(self, path: Path) -> str:
