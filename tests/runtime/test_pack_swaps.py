@@ -70,24 +70,27 @@ async def test_no_message_is_lost_or_answered_twice_while_a_pack_is_replaced_twe
         office = Office(desk, runtime)
         office.note()
 
+        asking: list[asyncio.Task[Answered]] = []
+
         async def swapping() -> None:
             for number in range(1, SWAPS + 1):
+                while len(asking) <= number:  # a message at least between two swaps, however fast these are
+                    await asyncio.sleep(PAUSE_S)
                 await office.swap(number)
 
-        asking: list[asyncio.Task[Answered]] = []
         swaps = asyncio.ensure_future(swapping())
         while not swaps.done():
             asking.append(asyncio.ensure_future(office.ask(len(asking))))
             await asyncio.sleep(PAUSE_S)
         await swaps
         answers = await asyncio.wait_for(asyncio.gather(*asking), 30)
-        assert len(answers) > SWAPS // 2
+        assert len(answers) > SWAPS
         for each in answers:
             version = int(each.text.removeprefix("version "))
             assert each.first <= version <= each.last
             assert version != BROKEN
             assert pinned(runtime, each.session, office.digests) == version
-        assert len({each.text for each in answers}) > SWAPS // 4
+        assert len({each.text for each in answers}) > SWAPS // 2
 
 
 def pinned(runtime: Runtime, session: SessionId, digests: dict[str, int]) -> int:
