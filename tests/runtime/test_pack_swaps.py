@@ -70,19 +70,21 @@ async def test_no_message_is_lost_or_answered_twice_while_a_pack_is_replaced_twe
         office = Office(desk, runtime)
         office.note()
 
-        asking: list[asyncio.Task[Answered]] = []
+        asking, asked = list[asyncio.Task[Answered]](), asyncio.Event()
 
         async def swapping() -> None:
             for number in range(1, SWAPS + 1):
-                while len(asking) <= number:  # a message at least between two swaps, however fast these are
-                    await asyncio.sleep(PAUSE_S)
+                await asked.wait()  # a message at least between two swaps, however fast these are
+                asked.clear()
                 await office.swap(number)
 
         swaps = asyncio.ensure_future(swapping())
         while not swaps.done():
             asking.append(asyncio.ensure_future(office.ask(len(asking))))
+            asked.set()
             await asyncio.sleep(PAUSE_S)
         await swaps
+        asking.append(asyncio.ensure_future(office.ask(len(asking))))
         answers = await asyncio.wait_for(asyncio.gather(*asking), 30)
         assert len(answers) > SWAPS
         for each in answers:
