@@ -3,7 +3,7 @@
 python -m tests.log.holders FOLDER URL SCHEMA
 
 It prints `held`, then how many records of a run are durable after each, `late` where the store may be somebody else's
-by now, and in the end the code of what it was refused with.
+by now, and in the end why it never can write again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,20 @@ async def main(folder: Path, url: str, schema: str) -> None:
             await log.durable()
             say(n + 1)
     except Unavailable as error:
-        say(error.code)
+        say(await end_of(volume) if error.code == "volume_readonly" else error.code)
+
+
+async def end_of(volume: Volume) -> str:
+    """Why a volume that cannot be written to never will be: it is asked again and again, as a runtime does."""
+    while True:
+        try:
+            await volume.recover()
+        except Unavailable as error:
+            if error.code != "volume_readonly":
+                return error.code
+            await asyncio.sleep(0.1)
+        else:
+            return "recovered"
 
 
 if __name__ == "__main__":
